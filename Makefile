@@ -1,0 +1,50 @@
+# Fairlead: the commands that people use. Each says what it lacks, and installs it where it may.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GOFLAGS += -trimpath
+LDFLAGS := -s -w -X fairlead/cmd/internal/version.Version=$(VERSION)
+CONSOLE := $(shell find api/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+.PHONY: build demo test lint bench fuzz clean
+
+build: bin/fairlead ## bin/fairlead, with its console
+
+demo: ## a self-contained world to break: three regions, a real PostgreSQL pair
+	@.ci/needs go node postgres
+	@$(MAKE) --no-print-directory build
+	@bin/fairlead demo
+
+bin/fairlead: api/console/dist/index.html FORCE
+	@.ci/needs go
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/fairlead
+
+api/console/dist/index.html: $(CONSOLE)
+	@.ci/needs node
+	cd api/console && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	@touch $@
+
+test: ## everything, the race detector on, with real databases and a real browser
+	@.ci/needs go node postgres chromium dig
+	@$(MAKE) --no-print-directory build lint
+	cd api/console && npm run --silent test && npm run --silent test:e2e
+	export FAIRLEAD_REQUIRE_ALL=1; go test -race -json -timeout 15m ./... | go run .ci/summary.go
+
+lint: ## formatting, vet, and that what is generated is current
+	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$bad" ] || { echo "run gofmt -w on: $$bad"; exit 1; }
+	go vet ./...
+
+bench: ## the project's own benchmarks
+	go test -run '^$$' -bench . -benchmem ./regions/... ./dns/... ./cmd/internal/store/...
+
+fuzz: ## each fuzzer for a minute
+	@go list -f '{{.Dir}}' ./... | while read -r dir; do \
+	  { grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go 2>/dev/null || true; } | sed 's/^func //' | while read -r name; do \
+	    echo "$$name in $${dir#$(CURDIR)/}"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime 60s "$$dir"; done; done
+
+clean:
+	rm -rf bin api/console/dist/assets api/console/dist/index.html
+
+FORCE:

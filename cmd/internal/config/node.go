@@ -1,0 +1,173 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"fairlead/regions"
+)
+
+// Role is a part that a node plays.
+type Role string
+
+const (
+	Control Role = "control" // holds the store, runs runbooks, serves the API's decisions
+	Probe   Role = "probe"   // checks targets and reports
+	DNS     Role = "dns"     // answers
+)
+
+// Roles returns every role: what a node plays unless told otherwise.
+func Roles() []Role { return []Role{Control, Probe, DNS} }
+
+// Node is what concerns one machine only; it never enters the store.
+type Node struct {
+	Name         regions.NodeID
+	Region       regions.ID
+	Roles        []Role
+	DataDir      string
+	Certificates string // directory; empty: a lone node mints its own
+
+	APIListen  string
+	APITLS     bool
+	TokensFile string
+	DNSListen  []string
+	NSID       string
+	FeedListen string
+
+	StorePeer   string   // host:port for other members of the embedded store
+	StoreClient string   // host:port for nodes without the control role
+	Etcd        []string // URLs of an external store instead
+	EtcdCA      string   // file
+
+	Peers []Peer
+}
+
+// Peer is another node of the cluster.
+type Peer struct {
+	Name   regions.NodeID
+	Region regions.ID
+	Roles  []Role
+	Feed   string // host:port
+	Peer   string // host:port of its store member
+	Client string // host:port of its store for clients
+}
+
+// Has reports whether the node plays a role.
+func (n Node) Has(r Role) bool { return slices.Contains(n.Roles, r) }
+
+// Has reports whether the peer plays a role.
+func (p Peer) Has(r Role) bool { return slices.Contains(p.Roles, r) }
+
+// Ports that a node listens on unless told otherwise, all of them on loopback.
+const (
+	DefaultAPI         = "127.0.0.1:8470"
+	DefaultDNS         = "127.0.0.1:53"
+	DefaultFeed        = "127.0.0.1:8471"
+	DefaultStorePeer   = "127.0.0.1:8473"
+	DefaultStoreClient = "127.0.0.1:8474"
+)
+
+func defaultNode() Node {
+	return Node{
+		Name: "node-1", Roles: Roles(), DataDir: "/var/lib/fairlead",
+		APIListen: DefaultAPI, DNSListen: []string{DefaultDNS}, FeedListen: DefaultFeed,
+		StorePeer: DefaultStorePeer, StoreClient: DefaultStoreClient,
+	}
+}
+
+func (l *loader) node(t *tree, n ast.Node, path string) {
+	node := &l.config.Node
+	t.fields(n, path, map[string]func(ast.Node, string){
+		"name":         func(n ast.Node, p string) { node.Name = regions.NodeID(l.id(t, n, p, "node")) },
+		"region":       func(n ast.Node, p string) { node.Region = regions.ID(t.str(n, p)) },
+		"roles":        func(n ast.Node, p string) { node.Roles = l.roles(t, n, p) },
+		"data_dir":     func(n ast.Node, p string) { node.DataDir = l.path(t, n, p) },
+		"certificates": func(n ast.Node, p string) { node.Certificates = l.path(t, n, p) },
+		"api": func(n ast.Node, p string) {
+			t.fields(n, p, map[string]func(ast.Node, string){
+				"listen":      func(n ast.Node, p string) { node.APIListen = t.hostPort(n, p) },
+				"tls":         func(n ast.Node, p string) { node.APITLS = t.boolean(n, p) },
+				"tokens_file": func(n ast.Node, p string) { node.TokensFile = l.path(t, n, p) },
+			})
+		},
+		"dns": func(n ast.Node, p string) {
+			t.fields(n, p, map[string]func(ast.Node, string){
+				"listen": func(n ast.Node, p string) { node.DNSListen = l.hostPorts(t, n, p) },
+				"nsid":   func(n ast.Node, p string) { node.NSID = t.str(n, p) },
+			})
+		},
+		"feed": func(n ast.Node, p string) {
+			t.fields(n, p, map[string]func(ast.Node, string){
+				"listen": func(n ast.Node, p string) { node.FeedListen = t.hostPort(n, p) },
+			})
+		},
+		"store": func(n ast.Node, p string) {
+			t.fields(n, p, map[string]func(ast.Node, string){
+				"peer":    func(n ast.Node, p string) { node.StorePeer = t.hostPort(n, p) },
+				"client":  func(n ast.Node, p string) { node.StoreClient = t.hostPort(n, p) },
+				"etcd":    func(n ast.Node, p string) { node.Etcd = t.strs(n, p) },
+				"etcd_ca": func(n ast.Node, p string) { node.EtcdCA = l.path(t, n, p) },
+			})
+		},
+		"peers": func(n ast.Node, p string) {
+			for _, e := range t.entries(n, p) {
+				node.Peers = append(node.Peers, l.peer(t, e, p))
+			}
+		},
+	})
+}
+
+func (l *loader) peer(t *tree, e entry, path string) Peer {
+	peer := Peer{Name: regions.NodeID(e.key), Roles: Roles()}
+	path = join(path, e.key)
+	t.fields(e.value, path, map[string]func(ast.Node, string){
+		"region": func(n ast.Node, p string) { peer.Region = regions.ID(t.str(n, p)) },
+		"roles":  func(n ast.Node, p string) { peer.Roles = l.roles(t, n, p) },
+		"feed":   func(n ast.Node, p string) { peer.Feed = t.hostPort(n, p) },
+		"peer":   func(n ast.Node, p string) { peer.Peer = t.hostPort(n, p) },
+		"client": func(n ast.Node, p string) { peer.Client = t.hostPort(n, p) },
+	})
+	if peer.Feed == "" {
+		t.problem(e.at, "add feed: host:port", "peer %s has no feed address", e.key)
+	}
+	return peer
+}
+
+func (l *loader) roles(t *tree, n ast.Node, path string) []Role {
+	var out []Role
+	for i, v := range t.items(n, path) {
+		role := Role(t.str(v, index(path, i)))
+		if !slices.Contains(Roles(), role) {
+			t.problem(v, "use control, probe or dns", "unknown role %q", role)
+			continue
+		}
+		out = append(out, role)
+	}
+	return out
+}
+
+func (l *loader) hostPorts(t *tree, n ast.Node, path string) []string {
+	var out []string
+	for i, v := range t.items(n, path) {
+		out = append(out, t.hostPort(v, index(path, i)))
+	}
+	return out
+}
+
+// path reads a file name, relative to the configuration file's directory.
+func (l *loader) path(t *tree, n ast.Node, path string) string {
+	return relative(t.file, t.str(n, path))
+}
+
+func relative(file, name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	path := filepath.Join(filepath.Dir(file), name)
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}

@@ -141,8 +141,8 @@ func TestAVerdictSaysWhoSawWhat(t *testing.T) {
 		t.Errorf("region a: %+v", r)
 	}
 	th.after(3*time.Second, "c")
-	if want := "still down: 1 of 2 vantage points"; th.j.Verdicts["www@a"].Measured != regions.Down {
-		t.Errorf("silence changed the verdict: %+v, want like %q", th.j.Verdicts["www@a"], want)
+	if v, want := th.j.Verdicts["www@a"], "still down: 1 of 2 vantage points (b): connection refused, 1 silent; too few agree to change that"; v.Measured != regions.Down || v.Because != want {
+		t.Errorf("silence changed the verdict: %+v, want %q", v, want)
 	}
 	th.alarm("silent/n2-c", true)
 }
@@ -254,6 +254,15 @@ func TestTheLossOfARegionWithItsVantagePointIsARegionLoss(t *testing.T) {
 	th.want("b", regions.Up)
 	th.alarm("blind", false)
 	th.alarm("silent/n0-a", true)
+}
+
+func TestALastWordDoesNotOutlastItsSpeaker(t *testing.T) {
+	th := newTheatre(t, "a", "b")
+	th.sees("b", "a", regions.Down)
+	th.after(1500*time.Millisecond, "a")
+	th.want("a", regions.Up) // one says up, one says down
+	th.after(time.Second, "a")
+	th.want("a", regions.Down) // and now only one says anything
 }
 
 func TestANodeCutOffFromAllOthersTakesNothingOut(t *testing.T) {

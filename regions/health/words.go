@@ -14,6 +14,7 @@ type wording struct {
 	state        regions.State
 	from         regions.State // what a doubt holds
 	doubt        string
+	kept         bool   // too few agree on anything, so it is what it was
 	agree        uint64 // tables, by index
 	voices       int    // that agree
 	heard, known int
@@ -22,7 +23,8 @@ type wording struct {
 }
 
 func (s *sight) wording(tables []Table, v regions.Verdict, held bool, why string) wording {
-	w := wording{state: s.state, heard: s.heard, known: len(s.reports)}
+	const nobody = regions.State(255)
+	w := wording{state: s.state, heard: s.heard, known: len(s.reports), kept: Quorum(s.reports, s.target.Quorum, nobody) == nobody}
 	if held {
 		w.doubt, w.from = why, v.Effective
 	}
@@ -60,7 +62,10 @@ func (w wording) text(tables []Table) string {
 		fmt.Fprintf(&b, "unknown: %d of %d vantage points are heard, too few or too divided to judge", w.heard, w.known)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "%v: %d of %d vantage points", w.state, w.voices, w.heard)
+	if w.kept {
+		b.WriteString("still ")
+	}
+	fmt.Fprintf(&b, "%v: %d of %d vantage point%s", w.state, w.voices, w.heard, plural(w.heard))
 	if where := w.where(tables); where != "" {
 		fmt.Fprintf(&b, " (%s)", where)
 	}
@@ -70,7 +75,17 @@ func (w wording) text(tables []Table) string {
 	if silent := w.known - w.heard; silent > 0 {
 		fmt.Fprintf(&b, ", %d silent", silent)
 	}
+	if w.kept {
+		b.WriteString("; too few agree to change that")
+	}
 	return b.String()
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
 }
 
 // where names the regions of those that agree on what is not well.

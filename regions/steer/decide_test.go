@@ -354,6 +354,17 @@ func TestAFreezeTakesOutButLetsNothingBack(t *testing.T) {
 	s.want("any", "us,eu,ap")
 }
 
+func TestTheEndOfAFreezeAloneBringsBackWhatIsWell(t *testing.T) {
+	s := newStage(t)
+	s.w.Freeze = &regions.Freeze{By: "ada", Why: "calm", From: noon, Until: noon.Add(time.Hour)}
+	s.endpoint("www@us", regions.Down)
+	s.want("www", "eu")
+	s.endpoint("www@us", regions.Up)
+	s.want("www", "eu")
+	s.w.Freeze = nil
+	s.want("www", "us")
+}
+
 func TestWhatAPersonRestoresReturnsInAFreeze(t *testing.T) {
 	s := newStage(t)
 	o := s.drain(regions.Scope{Region: "us"})

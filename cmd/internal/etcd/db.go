@@ -1,0 +1,140 @@
+package etcd
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"fairlead/regions/fault"
+)
+
+// DB implements [store.KV] on etcd. Use [New], and let [DB.Run] run as long
+// as it is needed.
+type DB struct {
+	set   Settings
+	conn  atomic.Pointer[conn] // nil while calls can only fail
+	why   atomic.Pointer[fault.Error]
+	ready chan struct{}
+}
+
+// conn is the part of an etcd client that we use. Keys are put below keyspace
+// here and not by etcd's own namespace package: that one cuts the prefix off
+// events in place, and in one process all watchers share the same events.
+type conn struct {
+	kv      clientv3.KV
+	watcher clientv3.Watcher
+	lease   clientv3.Lease
+}
+
+func newConn(c *clientv3.Client) *conn {
+	return &conn{kv: c.KV, watcher: c.Watcher, lease: c.Lease}
+}
+
+// New checks the settings. It touches neither disk nor network.
+func New(s Settings) (*DB, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	d := &DB{set: s, ready: make(chan struct{})}
+	d.absent("is not running yet", nil)
+	return d, nil
+}
+
+// Ready is closed once the database has answered for the first time.
+func (d *DB) Ready() <-chan struct{} { return d.ready }
+
+// Run keeps the database open until ctx ends, and returns nil then. It
+// returns earlier, with a sentence, if an embedded member cannot start or
+// dies; after a death some of etcd's goroutines are left behind, and only a
+// new process can open the database again.
+func (d *DB) Run(ctx context.Context) error {
+	run := d.runEmbedded
+	if len(d.set.Endpoints) > 0 {
+		run = d.runExternal
+	}
+	err := run(ctx)
+	d.conn.Store(nil)
+	if err != nil {
+		d.absent("has stopped", err)
+		return err
+	}
+	d.absent("is closed", nil)
+	return nil
+}
+
+// absent sets what calls are told while there is no connection.
+func (d *DB) absent(problem string, err error) {
+	f := fault.Unavailablef("store", "%s %s", d.where(), problem)
+	if err != nil {
+		f.Err = err
+	}
+	d.why.Store(f)
+}
+
+// client returns the connection, or why there is none.
+func (d *DB) client() (*conn, error) {
+	if c := d.conn.Load(); c != nil {
+		return c, nil
+	}
+	return nil, d.why.Load()
+}
+
+func (d *DB) runExternal(ctx context.Context) error {
+	dead := newCasualty()
+	c, err := clientv3.New(clientv3.Config{
+		Endpoints:            d.set.Endpoints,
+		TLS:                  d.set.TLS,
+		Logger:               dead.logger(d.set.Log),
+		DialKeepAliveTime:    10 * time.Second,
+		DialKeepAliveTimeout: 5 * time.Second,
+	})
+	if err != nil {
+		return fault.Invalidf("store", "%s cannot be used", d.where()).Because(err).Do("correct the URLs, or the certificates")
+	}
+	defer c.Close()
+	d.conn.Store(newConn(c))
+	d.awaitFirstAnswer(ctx)
+	<-ctx.Done()
+	return nil
+}
+
+// awaitFirstAnswer returns when etcd has answered, or ctx has ended.
+func (d *DB) awaitFirstAnswer(ctx context.Context) {
+	for told := false; ctx.Err() == nil; {
+		_, err := d.revision(ctx)
+		if err == nil {
+			close(d.ready)
+			d.set.Log.Info("store reached", "at", d.where())
+			return
+		}
+		if !told && ctx.Err() == nil {
+			told = true
+			d.set.Log.Warn("store out of reach, trying on", "problem", err.Error())
+		}
+		pause(ctx, time.Second)
+	}
+}
+
+// revision asks for the present revision, which only a quorum can tell.
+func (d *DB) revision(ctx context.Context) (int64, error) {
+	c, err := d.client()
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	resp, err := c.kv.Get(ctx, keyspace)
+	if err != nil {
+		return 0, d.asFault(err)
+	}
+	return resp.Header.Revision, nil
+}
+
+func pause(ctx context.Context, for_ time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(for_):
+	}
+}

@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fairlead/regions"
+	"fairlead/regions/fault"
+)
+
+// Format is the version of how things lie in the database. A program refuses
+// a database of a higher one.
+const Format = 1
+
+// Signer signs writer epochs.
+type Signer interface {
+	SignEpoch(regions.DatabaseID, regions.Epoch) (regions.SignedEpoch, error)
+}
+
+// Settings of a [Store].
+type Settings struct {
+	Node   string // whose clock and name stand in the entries
+	Signer Signer // nil where nothing is ever decided, as on a DNS node
+	// Incarnation is what an empty database begins with, at least 1. A node
+	// whose replica holds a higher one gives that plus one, so that no node
+	// mistakes the new beginning for something old.
+	Incarnation uint64
+	Log         *slog.Logger
+}
+
+// Store is the decided state, the runs and the trail, over a [KV]. Its
+// methods may be used by many goroutines. [Store.Run] keeps what the watching
+// methods return up to date; all else works without it.
+type Store struct {
+	kv   KV
+	set  Settings
+	turn chan struct{}
+	sure atomic.Bool // the format was seen to be ours
+
+	fleets fleetCache
+	views  topic[*View]
+
+	mu     sync.Mutex
+	status Status
+}
+
+// New returns a store. It reads and writes nothing yet.
+func New(kv KV, s Settings) *Store {
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Store{kv: kv, set: s, turn: make(chan struct{}, 1), status: Status{Since: time.Now(), Problem: "not asked yet"}}
+}
+
+// Lead calls f while this node leads what has that name; see [KV].
+func (s *Store) Lead(ctx context.Context, name string, f func(context.Context, Lease) error) error {
+	return s.kv.Lead(ctx, name, s.set.Node, f)
+}
+
+// Leader returns the node that leads what has that name, or nothing.
+func (s *Store) Leader(ctx context.Context, name string) (string, error) {
+	page, err := s.kv.Range(ctx, Query{Span: LeaderKeys(name)})
+	if err != nil {
+		return "", fmt.Errorf("ask who leads %s: %w", name, err)
+	}
+	var first Pair
+	for _, p := range page.Pairs {
+		if first.Created == 0 || p.Created < first.Created {
+			first = p
+		}
+	}
+	return string(first.Value), nil
+}
+
+// format is what lies under formatKey.
+type format struct {
+	Format int    `json:"format"`
+	By     string `json:"by"` // the node that began the store
+}
+
+// ensure makes sure that the database is one of ours, and begins it if it is
+// empty.
+func (s *Store) ensure(ctx context.Context) error {
+	if s.sure.Load() {
+		return nil
+	}
+	p, ok, err := s.get(ctx, formatKey)
+	if err != nil {
+		return err
+	}
+	if !ok && s.set.Signer == nil {
+		return fault.Unavailablef("store", "no control node has begun it yet").Do("start a control node")
+	}
+	if !ok {
+		if err := s.begin(ctx); err != nil {
+			return err
+		}
+		p, ok, err = s.get(ctx, formatKey)
+		if err != nil || !ok {
+			return errors.Join(err, errors.New("the store could not be begun"))
+		}
+	}
+	var f format
+	if err := json.Unmarshal(p.Value, &f); err != nil {
+		return fault.New(fault.Internal, "store", "its format cannot be read").Because(err).Do("restore a backup")
+	}
+	if f.Format > Format {
+		return fault.Invalidf("store", "was written by a newer version of this program (format %d, this one knows up to %d)", f.Format, Format).
+			Do("use that version on every control node")
+	}
+	s.sure.Store(true)
+	return nil
+}
+
+// begin writes the first entry of the chain. Of several nodes that begin at
+// once, one does it.
+func (s *Store) begin(ctx context.Context) error {
+	incarnation := max(s.set.Incarnation, 1)
+	number, value, hash, err := s.link(chainHead{}, "genesis", &decision{Entry: Entry{
+		Principal: "system", Act: "begin", Subject: "store",
+		Sentence: fmt.Sprintf("the store begins, incarnation %d", incarnation),
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = s.kv.Commit(ctx, Txn{
+		If: []Compare{Absent(formatKey), Absent(chainHeadKey)},
+		Put: []Pair{
+			{Key: formatKey, Value: encode(format{Format, s.set.Node})},
+			{Key: incarnationKey, Value: encode(incarnation)},
+			{Key: headKey, Value: encode(head{})},
+			{Key: chainHeadKey, Value: encode(chainHead{Number: number, Hash: hash})},
+			{Key: chainKey(number), Value: value},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("begin the store: %w", err)
+	}
+	return nil
+}
+
+// get reads one key.
+func (s *Store) get(ctx context.Context, key string) (Pair, bool, error) {
+	page, err := s.kv.Range(ctx, Query{Span: Key(key)})
+	if err != nil {
+		return Pair{}, false, err
+	}
+	p, ok := page.One()
+	return p, ok, nil
+}
+
+func (s *Store) revision(ctx context.Context) (int64, error) {
+	page, err := s.kv.Range(ctx, Query{Span: Key(formatKey)})
+	return page.Revision, err
+}
+
+// load reads the JSON under a key into v.
+func (s *Store) load(ctx context.Context, key string, v any) (found bool, err error) {
+	p, ok, err := s.get(ctx, key)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, parse(p, v)
+}
+
+func parse(p Pair, v any) error {
+	if err := json.Unmarshal(p.Value, v); err != nil {
+		return fault.New(fault.Internal, "store", "what lies under %s cannot be read", p.Key).Because(err).Do("restore a backup")
+	}
+	return nil
+}

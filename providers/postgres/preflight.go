@@ -1,0 +1,240 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/providers"
+	"fairlead/providers/postgres/agent"
+	"fairlead/regions"
+	"fairlead/regions/fault"
+)
+
+// Finding is one thing that preflight looked at.
+type Finding struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"` // what to do if it is not OK
+}
+
+// survey is everything that preflight's checks look at: what each side says,
+// or why it does not. It is gathered first and judged after, so that one dead
+// side does not hide what is wrong with the other.
+type survey struct {
+	from, to       Facts
+	fromErr, toErr error
+	receiver       Receiver // to, as from sees it
+	receiverErr    error
+	host           agent.Status // of from
+	hostErr        error
+	hostKind       string
+
+	fromRegion, toRegion regions.ID
+	epoch                regions.Epoch
+	planned              bool
+	maxLag               int64
+}
+
+// gather asks everybody at once: a frozen server costs one time limit, not
+// three.
+func gather(ctx context.Context, m move) (survey, error) {
+	s := survey{fromRegion: m.from.Region, toRegion: m.to.Region, epoch: m.Epoch, planned: m.planned, maxLag: m.p.db.MaxLagBytes}
+	if text := m.Params["max_lag_bytes"]; text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return s, fault.Invalidf("preflight", "max_lag_bytes is %q, which is no number of bytes", text)
+		}
+		s.maxLag = n
+	}
+	var g errgroup.Group
+	g.Go(func() error {
+		s.from, s.fromErr = m.from.facts(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		if s.to, s.toErr = m.to.facts(ctx); s.toErr == nil && s.to.Slot != "" {
+			s.receiver, s.receiverErr = m.from.receiver(ctx, s.to.Slot)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		if m.from.host != nil {
+			s.hostKind = m.from.host.kind()
+		}
+		s.host, s.hostErr = m.look(ctx, m.from, false)
+		return nil
+	})
+	return s, g.Wait()
+}
+
+// checks judges a survey. It is a function of its argument alone.
+func (s survey) checks() []Finding {
+	var out []Finding
+	add := func(name string, ok bool, remedy, detail string, args ...any) {
+		c := Finding{Name: name, OK: ok, Detail: fmt.Sprintf(detail, args...)}
+		if !ok {
+			c.Remedy = remedy
+		}
+		out = append(out, c)
+	}
+	from, to := string(s.fromRegion), string(s.toRegion)
+
+	// The one that loses the writer.
+	switch {
+	case s.fromErr != nil && s.planned:
+		add("from_answers", false, "mend it, or start an unplanned failover", "%v", s.fromErr)
+	case s.fromErr != nil:
+		add("from_answers", true, "", "%s does not answer, as may be in a failover: %v", from, s.fromErr)
+	default:
+		add("from_writes", !s.from.Standby, "look which region writes, and start the run from there", "%s is a %s", from, s.from.Role())
+		add("from_no_backup", s.from.Backups == 0 || !s.planned, "wait until the base backup has ended, or end it",
+			"%d base backups are under way on %s", s.from.Backups, from)
+		add("rewind_possible", s.from.Settings.WALLogHints || s.from.Settings.Checksums || !s.planned,
+			"set wal_log_hints = on and restart, or enable checksums: without either the old writer can only be copied anew",
+			"wal_log_hints %s, checksums %s on %s", onOff(s.from.Settings.WALLogHints), onOff(s.from.Settings.Checksums), from)
+	}
+
+	// The one that gets it.
+	if s.toErr != nil {
+		add("to_answers", false, "without the standby there is nothing to move to", "%v", s.toErr)
+	} else {
+		add("to_in_recovery", s.to.Standby, "it writes already; look which region is the writer before anything else", "%s is a %s", to, s.to.Role())
+		add("replay_not_paused", s.to.PauseState == "not paused" || !s.to.Standby, "SELECT pg_wal_replay_resume() on "+to+": promoting would replay everything all the same",
+			"replay on %s is %s", to, s.to.PauseState)
+		add("no_apply_delay", zero(s.to.Settings.ApplyDelay), "set recovery_min_apply_delay = 0 on "+to+" and reload",
+			"recovery_min_apply_delay is %s on %s", s.to.Settings.ApplyDelay, to)
+		add("to_writable_by_default", s.to.Settings.ReadOnly == "off", "set default_transaction_read_only = off on "+to+" and reload",
+			"default_transaction_read_only is %s on %s", s.to.Settings.ReadOnly, to)
+		add("may_promote", s.to.CanPromote, giveRights, "the role on %s may execute pg_promote: %t", to, s.to.CanPromote)
+		add("canary_table", s.to.Canary, giveRights, "table fairlead_canary is on %s: %t", to, s.to.Canary)
+		add("epoch", s.epoch.Compare(s.to.Seen) >= 0, "somebody has decided anew; look at the database's current writer",
+			"the run's epoch is %s, the newest that the data carries is %s", s.epoch, s.to.Seen)
+		add("to_no_backup", s.to.Backups == 0, "wait until the base backup has ended, or end it", "%d base backups are under way on %s", s.to.Backups, to)
+	}
+
+	// The two together.
+	if s.fromErr == nil && s.toErr == nil {
+		add("same_system", s.from.SystemIdentifier == s.to.SystemIdentifier, "these are two different clusters: correct the configuration",
+			"system identifiers %s and %s", s.from.SystemIdentifier, s.to.SystemIdentifier)
+		out = append(out, s.streaming()...)
+	}
+	return append(out, s.controlled())
+}
+
+// streaming judges the replication between two that answer. In a failover it
+// informs and does not refuse: the RPO gate decides.
+func (s survey) streaming() []Finding {
+	slot := Finding{Name: "slot", OK: true, Detail: fmt.Sprintf("%s uses slot %q, which is active", s.toRegion, s.to.Slot)}
+	switch {
+	case s.to.Slot == "":
+		slot = Finding{Name: "slot", Detail: fmt.Sprintf("%s uses no replication slot", s.toRegion),
+			Remedy: fmt.Sprintf("create a slot on %s and set primary_slot_name on %s", s.fromRegion, s.toRegion)}
+	case s.receiverErr != nil:
+		slot = Finding{Name: "slot", Detail: s.receiverErr.Error(), Remedy: giveRights}
+	case !s.receiver.Exists:
+		slot = Finding{Name: "slot", Detail: fmt.Sprintf("slot %q is missing on %s", s.to.Slot, s.fromRegion),
+			Remedy: fmt.Sprintf("SELECT pg_create_physical_replication_slot('%s', true) on %s", s.to.Slot, s.fromRegion)}
+	case !s.receiver.Active:
+		slot = Finding{Name: "slot", Detail: fmt.Sprintf("slot %q on %s is not active: the standby is not connected", s.to.Slot, s.fromRegion),
+			Remedy: fmt.Sprintf("read the log of %s", s.toRegion)}
+	}
+	if !slot.OK && !s.planned {
+		slot.OK, slot.Remedy = true, ""
+	}
+	checks := []Finding{slot}
+	if s.receiver.Exists && s.receiver.Active {
+		behind := s.from.Current.Minus(s.receiver.Replayed)
+		checks = append(checks,
+			Finding{Name: "streaming", OK: s.receiver.State == "streaming" || !s.planned, Detail: fmt.Sprintf("replication to %s is in state %q", s.toRegion, s.receiver.State),
+				Remedy: "wait until it has caught up"},
+			Finding{Name: "lag", OK: s.maxLag <= 0 || behind <= s.maxLag || !s.planned,
+				Detail: fmt.Sprintf("%s has %d bytes to replay, at most %d are allowed", s.toRegion, behind, s.maxLag),
+				Remedy: "wait until it has caught up: while it replays, nobody can write"})
+	}
+	for i := range checks {
+		if checks[i].OK {
+			checks[i].Remedy = ""
+		}
+	}
+	return checks
+}
+
+// controlled judges whether the old writer could be fenced.
+func (s survey) controlled() Finding {
+	c := Finding{Name: "host_controlled", OK: s.hostErr == nil}
+	switch {
+	case s.hostErr == nil:
+		c.Detail = fmt.Sprintf("the %s of %s answers: %s", s.hostKind, s.fromRegion, s.host.Detail)
+	default:
+		c.Detail = s.hostErr.Error()
+		c.Remedy = "without it the old writer cannot be fenced, and nothing is promoted before a fence; start the agent, or configure control.command"
+		if f, ok := s.hostErr.(*fault.Error); ok && f.Kind == fault.Conflict {
+			c.Remedy = f.Remedy
+			c.Detail = f.Problem
+		}
+	}
+	return c
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func zero(interval string) bool {
+	return strings.TrimRight(interval, "abcdefghijklmnopqrstuvwxyz") == "0"
+}
+
+func observePreflight(ctx context.Context, m move) (providers.Result, error) {
+	s, err := gather(ctx, m)
+	if err != nil {
+		return providers.Result{}, err
+	}
+	checks := s.checks()
+	text, err := json.Marshal(checks)
+	if err != nil {
+		return providers.Result{}, fmt.Errorf("encode the checks: %w", err)
+	}
+	values := map[string]string{"checks": string(text), "system_identifier": s.to.SystemIdentifier}
+	if s.fromErr == nil {
+		values["timeline_before"], values["timeline"] = fmt.Sprint(s.from.Timeline), fmt.Sprint(s.from.Timeline)
+	}
+	var failed []string
+	for _, c := range checks {
+		if !c.OK {
+			failed = append(failed, c.Detail)
+		}
+	}
+	if len(failed) > 0 {
+		return result(providers.NotDone, values, "%d of %d checks failed: %s", len(failed), len(checks), strings.Join(failed, "; ")), nil
+	}
+	return result(providers.Done, values, "all %d checks passed", len(checks)), nil
+}
+
+// actPreflight refuses if any check failed, with the remedies.
+func actPreflight(ctx context.Context, m move) (providers.Result, error) {
+	res, err := observePreflight(ctx, m)
+	if err != nil || res.State == providers.Done {
+		return res, err
+	}
+	var checks []Finding
+	if err := json.Unmarshal([]byte(res.Values["checks"]), &checks); err != nil {
+		return res, fmt.Errorf("decode the checks: %w", err)
+	}
+	var problems, remedies []string
+	for _, c := range checks {
+		if !c.OK {
+			problems, remedies = append(problems, c.Name+": "+c.Detail), append(remedies, c.Remedy)
+		}
+	}
+	return res, fault.Conflictf("database "+string(m.p.db.ID), "is not ready to move from %s to %s: %s", m.from.Region, m.to.Region, strings.Join(problems, "; ")).
+		Do("%s", strings.Join(remedies, "; "))
+}

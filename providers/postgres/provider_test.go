@@ -1,0 +1,641 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"fairlead/providers"
+	"fairlead/providers/postgres"
+	"fairlead/providers/postgres/pair"
+	"fairlead/providers/postgres/pgtest"
+	"fairlead/regions"
+	"fairlead/regions/fault"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// run is one run of a runbook, as far as a provider sees it.
+type run struct {
+	t     *testing.T
+	p     *postgres.Provider
+	name  string
+	from  regions.ID
+	to    regions.ID
+	epoch regions.Epoch
+	extra map[string]string
+}
+
+func (r run) request(action string) providers.Request {
+	params := map[string]string{"from": string(r.from), "to": string(r.to)}
+	for k, v := range r.extra {
+		params[k] = v
+	}
+	region := r.to
+	if action == "fence" || action == "unfence" || action == "reprotect" || action == "quiesce" {
+		region = r.from
+	}
+	return providers.Request{Key: r.name + "/" + action, Action: action, Epoch: r.epoch, Region: region, Params: params}
+}
+
+// do acts, and demands that it succeeds and that the world then says so.
+func (r run) do(action string) providers.Result {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	began := time.Now()
+	res, err := r.p.Act(ctx, r.request(action))
+	if err != nil || res.State != providers.Done {
+		r.t.Fatalf("%s = %+v, %v; want done", action, res, err)
+	}
+	r.t.Logf("%-15s %5d ms  %s", action, time.Since(began).Milliseconds(), res.Detail)
+	return res
+}
+
+func (r run) observe(action string) providers.Result {
+	r.t.Helper()
+	res, err := r.p.Observe(r.t.Context(), r.request(action))
+	if err != nil {
+		r.t.Fatalf("observe %s: %v", action, err)
+	}
+	return res
+}
+
+// eventually waits until the world says that an action is done.
+func (r run) eventually(action string) {
+	r.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		res := r.observe(action)
+		if res.State == providers.Done {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s is not done after 20 s: %+v", action, res)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// refused acts, and demands a fault of a kind that says want.
+func (r run) refused(action string, kind fault.Kind, want string) {
+	r.t.Helper()
+	res, err := r.p.Act(r.t.Context(), r.request(action))
+	if !fault.Is(err, kind) || !strings.Contains(err.Error(), want) {
+		r.t.Errorf("%s = %+v, %v (%v); want %v saying %q", action, res, err, fault.Of(err), kind, want)
+	}
+}
+
+func provider(t *testing.T, db regions.Database, b *pgtest.Beside) *postgres.Provider {
+	t.Helper()
+	opts := postgres.Options{Node: "control-1"}
+	if b != nil {
+		opts.TLS = b.TLS
+	}
+	p, err := postgres.New(db, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func epoch(n uint64) regions.Epoch {
+	return regions.Epoch{Incarnation: 1, Number: n, Writer: pgtest.East}
+}
+
+func switchover(t *testing.T, p *postgres.Provider, n uint64, from, to regions.ID) run {
+	return run{t: t, p: p, name: fmt.Sprintf("run%d", n), from: from, to: to, epoch: epoch(n)}
+}
+
+func failover(t *testing.T, p *postgres.Provider, n uint64) run {
+	r := switchover(t, p, n, pgtest.East, pgtest.Central)
+	r.extra = map[string]string{"planned": "false"}
+	return r
+}
+
+// watch keeps the provider's monitor running until the test ends.
+func watch(t *testing.T, p *postgres.Provider) {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Watch(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// crowd inserts rows, each with a number of its own, on whichever server
+// takes them, and remembers which were acknowledged.
+type crowd struct {
+	mu    sync.Mutex
+	acked map[int64]time.Time
+	stop  context.CancelFunc
+	all   sync.WaitGroup
+	next  atomic.Int64
+}
+
+func newCrowd(t *testing.T, p *pair.Pair, writers int, each time.Duration) *crowd {
+	t.Helper()
+	for _, s := range p.Servers() {
+		if err := s.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS taken (n bigint PRIMARY KEY, at timestamptz DEFAULT clock_timestamp()); GRANT ALL ON taken TO app"); err == nil {
+			break
+		}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	c := &crowd{acked: map[int64]time.Time{}, stop: stop}
+	var dsns []string
+	for _, s := range p.Servers() {
+		dsn, err := s.AppDSN()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dsns = append(dsns, dsn)
+	}
+	for w := range writers {
+		c.all.Go(func() { c.write(ctx, dsns, each, time.Duration(w)*each/time.Duration(writers)) })
+	}
+	t.Cleanup(c.end)
+	return c
+}
+
+// write is one writer: it keeps its connection, and tries the other server
+// when one does not take its row.
+func (c *crowd) write(ctx context.Context, dsns []string, each, offset time.Duration) {
+	var conn *pgx.Conn
+	at := 0
+	drop := func() {
+		if conn != nil {
+			conn.Close(context.Background())
+			conn = nil
+		}
+	}
+	defer drop()
+	time.Sleep(offset)
+	tick := time.NewTicker(each)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		n := c.next.Add(1)
+		for ctx.Err() == nil {
+			try, cancel := context.WithTimeout(ctx, time.Second)
+			var err error
+			if conn == nil {
+				conn, err = pgx.Connect(try, dsns[at])
+			}
+			if err == nil {
+				_, err = conn.Exec(try, "INSERT INTO taken (n) VALUES ($1)", n)
+			}
+			cancel()
+			if err == nil {
+				c.mu.Lock()
+				c.acked[n] = time.Now()
+				c.mu.Unlock()
+				break
+			}
+			drop()
+			at = (at + 1) % len(dsns)
+			n = c.next.Add(1) // whether the last one was taken is not known: it counts as neither
+			time.Sleep(5 * time.Millisecond)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (c *crowd) end() {
+	c.stop()
+	c.all.Wait()
+}
+
+// lost returns the acknowledged rows that a server does not have.
+func (c *crowd) lost(t *testing.T, s *pair.Server) []int64 {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.SuperDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(t.Context(), "SELECT n FROM taken")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[int64]bool{}
+	for _, n := range have {
+		found[n] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var lost []int64
+	for n := range c.acked {
+		if !found[n] {
+			lost = append(lost, n)
+		}
+	}
+	return lost
+}
+
+// gap is the longest time between two acknowledged rows.
+func (c *crowd) gap() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var times []time.Time
+	for _, at := range c.acked {
+		times = append(times, at)
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	var longest time.Duration
+	for i := 1; i < len(times); i++ {
+		longest = max(longest, times[i].Sub(times[i-1]))
+	}
+	return longest
+}
+
+func superInsert(s *pair.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return s.Exec(ctx, "SET default_transaction_read_only = off; INSERT INTO taken (n) VALUES (-1)")
+}
+
+func TestSwitchoverUnderLoadAndBackLosesNothing(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	p := provider(t, b.Model, b)
+	watch(t, p)
+	c := newCrowd(t, b.Pair, 10, 20*time.Millisecond) // 500 rows a second
+	time.Sleep(time.Second)
+
+	for i, way := range []struct{ from, to *pair.Server }{{b.Primary, b.Standby}, {b.Standby, b.Primary}} {
+		n := uint64(5 + 2*i)
+		r := switchover(t, p, n, way.from.Region, way.to.Region)
+		r.do("preflight")
+		if l := r.do("lag"); l.Values["source"] != "the old writer itself" {
+			t.Errorf("lag while the primary answers comes from %q", l.Values["source"])
+		}
+		r.do("quiesce")
+		began := time.Now()
+		f := r.do("fence")
+		r.extra = map[string]string{"lsn": f.Values["lsn"]}
+		r.do("wait_replay")
+		pr := r.do("promote")
+		r.do("verify_writable")
+		t.Logf("switchover %s to %s: %v without a writer by the engine's own clock", way.from.Region, way.to.Region, time.Since(began))
+		if before, after := pr.Values["timeline_before"], pr.Values["timeline_after"]; after != fmt.Sprint(i+2) || before != fmt.Sprint(i+1) {
+			t.Errorf("timelines before and after = %s, %s; want %d, %d", before, after, i+1, i+2)
+		}
+		after := switchover(t, p, n+1, way.from.Region, way.to.Region)
+		after.do("slot")
+		after.do("reprotect")
+		time.Sleep(500 * time.Millisecond)
+	}
+	c.end()
+	lost := c.lost(t, b.Primary)
+	t.Logf("%d rows acknowledged, longest gap between two %v", len(c.acked), c.gap())
+	if len(lost) > 0 || len(c.acked) < 500 {
+		t.Errorf("%d of %d acknowledged rows are lost: %v", len(lost), len(c.acked), lost)
+	}
+	if c.gap() > 10*time.Second {
+		t.Errorf("nobody could write for %v, want far less than 10 s", c.gap())
+	}
+	if v, err := b.Primary.Value(t.Context(), "SELECT count(*) FROM pg_replication_slots"); err != nil || v != "1" {
+		t.Errorf("the writer has %s slots (%v), want one", v, err)
+	}
+	if v, err := b.Standby.Value(t.Context(), "SELECT count(*) FROM pg_replication_slots"); err != nil || v != "0" {
+		t.Errorf("the standby has %s slots (%v), want none that retains WAL", v, err)
+	}
+}
+
+func TestFailoverOfAKilledPrimary(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	p := provider(t, b.Model, b)
+	watch(t, p)
+	c := newCrowd(t, b.Pair, 5, 10*time.Millisecond)
+	time.Sleep(2500 * time.Millisecond) // some samples
+	if err := b.Primary.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	r := failover(t, p, 5)
+	r.do("preflight")
+	l := r.do("lag")
+	r.do("fence")
+	r.do("promote")
+	r.do("verify_writable")
+	r.do("slot")
+	time.Sleep(300 * time.Millisecond)
+	c.end()
+	lost := c.lost(t, b.Standby)
+	worst, err := strconv.ParseFloat(l.Values["seconds_max"], 64)
+	if err != nil {
+		t.Fatalf("seconds_max is %q", l.Values["seconds_max"])
+	}
+	for _, n := range lost {
+		if before := killed.Sub(c.acked[n]).Seconds(); before > worst+0.1 {
+			t.Errorf("row %d was acknowledged %.3f s before the kill and lost; the receipt said at most %.3f s", n, before, worst)
+		}
+	}
+	t.Logf("%d of %d rows lost, receipt %v, gap %v", len(lost), len(c.acked), l.Values, c.gap())
+
+	// Somebody starts the old primary by hand.
+	if err := b.Primary.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := superInsert(b.Primary); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("superuser's INSERT on the old primary, started by hand: %v; want it refused as read-only", err)
+	}
+	after := switchover(t, p, 6, pgtest.East, pgtest.Central)
+	after.do("reprotect")
+	if v, err := b.Primary.Value(t.Context(), "SELECT pg_is_in_recovery()"); err != nil || v != "true" {
+		t.Errorf("after re-protection the old primary is in recovery: %s (%v), want true", v, err)
+	}
+}
+
+func TestFrozenPrimaryWithoutAgentIsNotPromotedOver(t *testing.T) {
+	pr := pgtest.New(t)
+	p := provider(t, pr.Model(pgtest.Orders, nil), nil)
+	if err := pr.Primary.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	defer pr.Primary.Thaw()
+	r := failover(t, p, 5)
+	r.refused("fence", fault.Unavailable, "unfenced")
+	r.refused("promote", fault.Unavailable, "not known to be fenced")
+	if v, err := pr.Standby.Value(t.Context(), "SELECT pg_is_in_recovery()"); err != nil || v != "true" {
+		t.Fatalf("the standby is in recovery: %s (%v), want true", v, err)
+	}
+	// A person takes it on themselves, by name, and the evidence says so.
+	r.extra["declared_lost_by"] = "ada"
+	res := r.do("fence")
+	if res.Values["fence"] != "declared" || !strings.Contains(res.Detail, "unfenced") || !strings.Contains(res.Detail, "ada") {
+		t.Errorf("fence by declaration says %+v, want it to say unfenced, and who", res)
+	}
+	r.do("promote")
+	r.do("verify_writable")
+}
+
+func TestFrozenPrimaryWithAgentIsFenced(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	p := provider(t, b.Model, b)
+	if err := b.Primary.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	r := failover(t, p, 5)
+	r.do("fence")
+	r.do("promote")
+	r.do("verify_writable")
+}
+
+func TestPreflightNamesWhatIsWrong(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	p := provider(t, b.Model, b)
+	r := switchover(t, p, 5, pgtest.East, pgtest.Central)
+	r.do("preflight")
+	tests := []struct {
+		name          string
+		at            *pair.Server
+		breaks, mends string
+		want          string
+	}{
+		{"replay paused", b.Standby, "SELECT pg_wal_replay_pause()", "SELECT pg_wal_replay_resume()", "replay_not_paused"},
+		{"apply delay", b.Standby, "ALTER SYSTEM SET recovery_min_apply_delay = '1min'", "ALTER SYSTEM RESET recovery_min_apply_delay", "no_apply_delay"},
+		{"read-only by default", b.Standby, "ALTER SYSTEM SET default_transaction_read_only = on", "ALTER SYSTEM RESET default_transaction_read_only", "to_writable_by_default"},
+		{"no right to promote", b.Primary, "REVOKE EXECUTE ON FUNCTION pg_promote(boolean, integer) FROM fairlead", "GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO fairlead", "may_promote"},
+		{"standby not connected, slot missing", b.Standby, "ALTER SYSTEM SET primary_slot_name = 'absent'", "ALTER SYSTEM SET primary_slot_name = 'fairlead_eu_central'", "slot"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := r
+			r.t = t
+			for _, sql := range []string{tt.breaks, "SELECT pg_reload_conf()"} {
+				if err := tt.at.Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			deadline := time.Now().Add(10 * time.Second)
+			for { // a reload takes its time
+				_, err := p.Act(t.Context(), r.request("preflight"))
+				if err != nil && strings.Contains(err.Error(), tt.want+":") {
+					if !fault.Is(err, fault.Conflict) {
+						t.Errorf("preflight = %v, want a conflict", fault.Of(err))
+					}
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("preflight = %v, want it to name %s", err, tt.want)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			for _, sql := range []string{tt.mends, "SELECT pg_reload_conf()"} {
+				if err := tt.at.Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for {
+				if res, err := p.Observe(t.Context(), r.request("preflight")); err == nil && res.State == providers.Done {
+					return
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("preflight still fails after %q", tt.mends)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+}
+
+func TestWrongPasswordIsSaidAndNotTold(t *testing.T) {
+	pr := pgtest.New(t)
+	db := pr.Model(pgtest.Orders, nil)
+	secret := "not-the-password"
+	file := t.TempDir() + "/password"
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range db.Members {
+		db.Members[i].PasswordFile = file
+	}
+	r := switchover(t, provider(t, db, nil), 5, pgtest.East, pgtest.Central)
+	_, err := r.p.Act(t.Context(), r.request("preflight"))
+	if err == nil || !strings.Contains(err.Error(), "refuses the login") || strings.Contains(err.Error(), secret) {
+		t.Errorf("preflight with a wrong password = %v; want it to say so, without the password", err)
+	}
+	r.refused("verify_writable", fault.Denied, "password file")
+}
+
+func TestCrashBetweenFenceAndPromoteGoesOnByLooking(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	first := provider(t, b.Model, b)
+	r := switchover(t, first, 5, pgtest.East, pgtest.Central)
+	r.do("preflight")
+	r.do("quiesce")
+	r.do("fence")
+	first.Close() // the node dies
+
+	r.p = provider(t, b.Model, b) // another one takes over, knowing only keys
+	for _, action := range []string{"fence", "wait_replay"} {
+		if res := r.observe(action); res.State != providers.Done {
+			t.Errorf("observe %s after the crash = %+v, want done", action, res)
+		}
+	}
+	if res := r.observe("promote"); res.State != providers.NotDone {
+		t.Fatalf("observe promote after the crash = %+v, want not done", res)
+	}
+	r.do("promote")
+	r.do("promote") // whoever is not sure asks again
+	if res := r.do("verify_writable"); res.Values["timeline"] != "2" {
+		t.Errorf("timeline after asking twice for promotion = %s, want 2: promoted once", res.Values["timeline"])
+	}
+	if text, err := os.ReadFile(b.Standby.LogFile()); err != nil || strings.Count(string(text), "received promote request") != 1 {
+		t.Errorf("PostgreSQL's log shows %d promotions (%v), want 1", strings.Count(string(text), "received promote request"), err)
+	}
+}
+
+func TestUnfenceBringsTheOldWriterBackUnlessPromoted(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	p := provider(t, b.Model, b)
+	r := switchover(t, p, 5, pgtest.East, pgtest.Central)
+	r.do("preflight")
+	r.do("fence")
+	if res := r.observe("unfence"); res.State != providers.NotDone {
+		t.Errorf("observe unfence while fenced = %+v, want not done", res)
+	}
+	r.do("unfence")
+	r.do("unfence")
+	if err := superInsert(b.Primary); err == nil || strings.Contains(err.Error(), "read-only") {
+		t.Errorf("INSERT after unfence = %v, want it to fail for want of a table only", err)
+	}
+
+	again := switchover(t, p, 6, pgtest.East, pgtest.Central)
+	again.eventually("preflight") // the standby has to find its primary again
+	again.do("fence")
+	again.do("wait_replay")
+	again.do("promote")
+	again.refused("unfence", fault.Conflict, "two would write")
+	if b.Primary.PID() != 0 {
+		t.Error("the old writer runs although the new one was promoted")
+	}
+}
+
+func TestSwitchoverStopsNoWriterWhoseStandbyIsAway(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	r := switchover(t, provider(t, b.Model, b), 5, pgtest.East, pgtest.Central)
+	slot := "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+	for _, sql := range []string{"ALTER SYSTEM SET primary_conninfo = 'host=127.0.0.1 port=1'", "SELECT pg_reload_conf()"} {
+		if err := b.Standby.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		if v, err := b.Primary.Value(t.Context(), "SELECT count(*) FROM pg_stat_replication"); err == nil && v == "0" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the standby stays connected")
+		}
+		if err := b.Primary.Exec(t.Context(), slot); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	r.refused("fence", fault.Conflict, "does not stream")
+	if b.Primary.PID() == 0 {
+		t.Error("the primary was stopped")
+	}
+}
+
+func TestOlderEpochReachesNobody(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	r := switchover(t, provider(t, b.Model, b), 7, pgtest.East, pgtest.Central)
+	r.do("announce")
+	// Another node, which has seen nothing, acts for a run of the past.
+	late := switchover(t, provider(t, b.Model, b), 6, pgtest.East, pgtest.Central)
+	late.refused("fence", fault.Conflict, "older than")
+	late.refused("promote", fault.Conflict, "")
+	if b.Primary.PID() == 0 {
+		t.Error("an older epoch stopped the primary")
+	}
+	if v, err := b.Standby.Value(t.Context(), "SELECT pg_is_in_recovery()"); err != nil || v != "true" {
+		t.Errorf("the standby is in recovery: %s (%v), want true", v, err)
+	}
+}
+
+func TestDataCarryTheEpochWhereNoAgentDoes(t *testing.T) {
+	pr := pgtest.New(t)
+	db := pr.Model(pgtest.Orders, nil)
+	back := switchover(t, provider(t, db, nil), 9, pgtest.Central, pgtest.East)
+	back.do("verify_writable") // a row on the primary carries epoch 9
+	deadline := time.Now().Add(10 * time.Second)
+	late := failover(t, provider(t, db, nil), 8)
+	late.extra["declared_lost_by"] = "ada"
+	for {
+		_, err := late.p.Act(t.Context(), late.request("promote"))
+		if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), "older than") {
+			break
+		}
+		late.do("fence")
+		if time.Now().After(deadline) {
+			t.Fatalf("promote under an older epoch than the data carry = %v, want a conflict", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+		v, verr := pr.Standby.Value(t.Context(), "SELECT count(*) FROM fairlead_canary")
+		if verr == nil && v == "0" {
+			continue
+		}
+	}
+}
+
+func TestSynchronousNamesAreClearedSoThatCommitsReturn(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	if err := b.Standby.Exec(t.Context(), `ALTER SYSTEM SET synchronous_standby_names = '"us-east"'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Standby.Exec(t.Context(), "SELECT pg_reload_conf()"); err != nil {
+		t.Fatal(err)
+	}
+	r := switchover(t, provider(t, b.Model, b), 5, pgtest.East, pgtest.Central)
+	r.do("fence")
+	r.do("wait_replay")
+	if res := r.do("promote"); res.Values["synchronous_standby_names"] != `"us-east"` {
+		t.Errorf("promote says the names were %q, want us-east", res.Values["synchronous_standby_names"])
+	}
+	r.do("verify_writable")
+}
+
+func TestRequestsThatMakeNoSense(t *testing.T) {
+	db := regions.Database{ID: "orders", Members: []regions.Member{{Region: "a", DSN: "host=127.0.0.1 port=1"}, {Region: "b", DSN: "host=127.0.0.1 port=1"}, {Region: "c", DSN: "host=127.0.0.1 port=1"}}}
+	p := provider(t, db, nil)
+	tests := []struct {
+		name string
+		req  providers.Request
+		kind fault.Kind
+	}{
+		{"an unknown action", providers.Request{Key: "k", Action: "explode", Region: "a"}, fault.Invalid},
+		{"an unknown region", providers.Request{Key: "k", Action: "fence", Params: map[string]string{"from": "a", "to": "z"}}, fault.NotFound},
+		{"one region of three", providers.Request{Key: "k", Action: "fence", Region: "a"}, fault.NotFound},
+		{"from itself to itself", providers.Request{Key: "k", Action: "fence", Params: map[string]string{"from": "a", "to": "a"}}, fault.Invalid},
+		{"a limit that is none", providers.Request{Key: "k", Action: "lag", Params: map[string]string{"from": "a", "to": "b", "within": "soon"}}, fault.Invalid},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := p.Act(t.Context(), tt.req); !fault.Is(err, tt.kind) {
+				t.Errorf("Act(%+v) = %v, want %v", tt.req, err, tt.kind)
+			}
+		})
+	}
+}

@@ -1,0 +1,28 @@
+import { useQueryClient } from "@tanstack/react-query";
+import type { Status } from "../api/client";
+import { stop } from "./FaultNote";
+
+/**
+ * What the program said, as a sentence: with a capital unless it begins with a
+ * name, which keeps its own spelling.
+ */
+export function Said({ text, bare }: { text: string; bare?: boolean }) {
+  const status = useQueryClient().getQueryData<Status>(["status"]);
+  const capital = capitalise(text, status ? names(status) : new Set());
+  return <>{bare ? capital : stop(capital)}</>;
+}
+
+function names(s: Status): Set<string> {
+  return new Set([
+    ...s.regions.map((r) => r.id),
+    ...s.services.map((x) => x.id),
+    ...s.databases.map((d) => d.id),
+    ...s.nodes.map((n) => n.name),
+  ]);
+}
+
+export function capitalise(text: string, known: ReadonlySet<string>): string {
+  const first = /^[a-z]+(?=[ ,;.:]|$)/.exec(text)?.[0];
+  if (first === undefined || known.has(first)) return text;
+  return text[0]!.toUpperCase() + text.slice(1);
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"fairlead/dns"
+	"fairlead/dns/dig"
 	"fairlead/dns/zone"
 	"fairlead/regions/steer"
 )
@@ -119,7 +120,7 @@ func (g *golden) ask(t *testing.T, f *txtar.File, text string) {
 	if err := m.Unpack(answer); err != nil {
 		t.Fatalf("dig %s: unpack %x: %v", text, answer, err)
 	}
-	(&golden{t: t, update: g.update}).compare(f, Format(&m))
+	(&golden{t: t, update: g.update}).compare(f, dig.Format(&m))
 }
 
 func (g *golden) compare(f *txtar.File, got string) {

@@ -1,0 +1,27 @@
+package daemon
+
+import (
+	"errors"
+	"syscall"
+
+	"fairlead/regions"
+	"fairlead/regions/fault"
+)
+
+func cannotWrite(dir string, err error) error {
+	f := fault.Deniedf("data directory "+dir, "cannot be made").Because(err).Do("make it, and let this user write there; or choose another with --data-dir")
+	if errors.Is(err, syscall.ENOSPC) {
+		f = fault.Unavailablef("data directory "+dir, "the disk is full").Because(err).Do("make room, then start again; nothing was lost")
+	}
+	return f
+}
+
+func wrongCertificate(has, wants regions.NodeID) error {
+	return fault.Invalidf("node "+string(wants), "its certificate is that of node %s", has).
+		Do("issue one with fairlead certs --node %s, or correct the name", wants)
+}
+
+func noControl(node regions.NodeID) error {
+	return fault.Invalidf("node "+string(node), "has no control role and no peer whose store it could use").
+		Do("give a peer with the role control its client: address, or set store.etcd")
+}

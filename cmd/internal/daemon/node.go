@@ -1,0 +1,433 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"fairlead/api"
+	"fairlead/api/auth"
+	"fairlead/api/console"
+	"fairlead/cmd/internal/config"
+	"fairlead/cmd/internal/etcd"
+	"fairlead/cmd/internal/history"
+	"fairlead/cmd/internal/identity"
+	"fairlead/cmd/internal/replica"
+	"fairlead/cmd/internal/store"
+	"fairlead/dns"
+	"fairlead/dns/publish"
+	"fairlead/dns/server"
+	"fairlead/providers"
+	"fairlead/providers/command"
+	"fairlead/providers/postgres"
+	"fairlead/regions"
+	"fairlead/regions/feed"
+	"fairlead/regions/judge"
+	"fairlead/regions/probe"
+	"fairlead/runbooks/steps"
+)
+
+// Options are what the command line says; what is empty is as the
+// configuration has it.
+type Options struct {
+	Config  string
+	DataDir string
+	Name    string
+	Etcd    []string
+	Roles   []string
+	Log     *slog.Logger
+}
+
+// Node is one running Fairlead.
+type Node struct {
+	log      *slog.Logger
+	source   *source
+	settings config.Node
+	boot     uint64
+	hup      chan os.Signal
+
+	id      *identity.Identity
+	db      *etcd.DB
+	store   *store.Store
+	replica *replica.Replica
+	history *history.History
+
+	recorder recorder
+
+	probes    *probe.Schedule
+	inbox     *feed.Inbox
+	publisher *publish.Publisher
+	judge     *judge.Judge
+	feed      *feed.Publisher
+	peers     *feed.Subscriber
+	dns       *server.Server // nil without the role
+
+	databases *postgres.Fleet
+	onlooker  onlooker
+	registry  *providers.Registry
+
+	gate   *auth.Gate
+	stream *api.Stream
+
+	unwritten chan *judge.View // believed, and not yet in the history
+	api       *api.Server
+
+	apiListener, feedListener net.Listener
+
+	taking  sync.Mutex
+	newest  atomic.Pointer[regions.Decided]
+	leader  name
+	trouble atomic.Pointer[trouble]
+}
+
+// name is a text that one goroutine writes and many read.
+type name struct{ v atomic.Pointer[string] }
+
+func (n *name) Store(s string) { n.v.Store(&s) }
+
+func (n *name) Load() string {
+	if s := n.v.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
+// New reads the configuration, opens everything on this machine and wires it.
+// Nothing outside this machine is asked. What is wrong is one sentence.
+func New(ctx context.Context, o Options) (*Node, error) {
+	src, err := newSource(o.Config, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := o.over(src.now().Config.Node)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{log: o.Log.With("node", string(settings.Name)), source: src, settings: settings, boot: random(), hup: make(chan os.Signal, 1), stream: api.NewStream(), unwritten: make(chan *judge.View, backlog)}
+	steps := []func() error{n.openDisk, n.openStore, n.openEyes, func() error { return n.openEars(ctx) }, n.openHands, n.openDoor}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			n.close()
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// over applies the command line to what the file says.
+func (o Options) over(node config.Node) (config.Node, error) {
+	if o.DataDir != "" {
+		node.DataDir = o.DataDir
+	}
+	if o.Name != "" {
+		if err := regions.CheckID("node", o.Name); err != nil {
+			return node, err
+		}
+		node.Name = regions.NodeID(o.Name)
+	}
+	if len(o.Etcd) > 0 {
+		node.Etcd = o.Etcd
+	}
+	if len(o.Roles) > 0 {
+		node.Roles = nil
+		for _, text := range o.Roles {
+			role, err := config.ParseRole(text)
+			if err != nil {
+				return node, err
+			}
+			node.Roles = append(node.Roles, role)
+		}
+	}
+	return node, nil
+}
+
+func random() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// openDisk opens what this node keeps: who it is, what was decided, what it
+// saw.
+func (n *Node) openDisk() error {
+	dir := n.settings.DataDir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return cannotWrite(dir, err)
+	}
+	var err error
+	if n.settings.Certificates != "" {
+		n.id, err = identity.Load(n.settings.Certificates)
+	} else {
+		n.id, err = identity.Mint(filepath.Join(dir, "identity"), identity.Request{Node: n.settings.Name, Hosts: []string{"127.0.0.1", "localhost"},
+			Roles: []identity.Role{identity.Control, identity.Probe, identity.DNS}})
+	}
+	if err != nil {
+		return err
+	}
+	if n.id.Node != n.settings.Name {
+		return wrongCertificate(n.id.Node, n.settings.Name)
+	}
+	if n.replica, err = replica.Open(filepath.Join(dir, "decided")); err != nil {
+		return err
+	}
+	n.history, err = history.Open(filepath.Join(dir, "history"), history.Settings{Log: n.log.With("part", "history")})
+	n.recorder.history = n.history
+	return err
+}
+
+// openStore wires the store; whether it answers shows later.
+func (n *Node) openStore() error {
+	kept, corrupt, err := n.replica.Load()
+	if err != nil {
+		return err
+	}
+	for _, c := range corrupt {
+		n.log.Error("a copy of the decided state is damaged and was passed over", "file", c.Path, "problem", c.Problem)
+	}
+	incarnation := uint64(1)
+	if kept != nil {
+		incarnation = kept.Incarnation + 1
+	}
+	s, err := n.storeSettings()
+	if err != nil {
+		return err
+	}
+	if n.db, err = etcd.New(s); err != nil {
+		return err
+	}
+	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Incarnation: incarnation, Log: n.log})
+	if kept != nil {
+		n.newest.Store(kept)
+	}
+	return nil
+}
+
+func (n *Node) signer() store.Signer {
+	if n.settings.Has(config.Control) {
+		return n.id
+	}
+	return nil
+}
+
+// storeSettings says which etcd this node uses: an external one, a member of
+// its own, or the members of the control nodes.
+func (n *Node) storeSettings() (etcd.Settings, error) {
+	s := etcd.Settings{Log: n.log.With("part", "store"), Name: string(n.settings.Name)}
+	switch {
+	case len(n.settings.Etcd) > 0:
+		s.Endpoints = n.settings.Etcd
+		var err error
+		s.TLS, err = n.externalTLS()
+		return s, err
+	case !n.settings.Has(config.Control):
+		for _, p := range n.settings.Peers {
+			if p.Has(config.Control) && p.Client != "" {
+				s.Endpoints = append(s.Endpoints, "https://"+p.Client)
+			}
+		}
+		if len(s.Endpoints) == 0 {
+			return s, noControl(n.settings.Name)
+		}
+		s.TLS = n.id.TLSClient("", identity.Control)
+		return s, nil
+	}
+	s.Dir = filepath.Join(n.settings.DataDir, "store")
+	controls := 0
+	for _, p := range n.settings.Peers {
+		if p.Has(config.Control) {
+			s.Peers = append(s.Peers, etcd.Peer{Name: string(p.Name), Address: p.Peer})
+			controls++
+		} else {
+			s.Clients = append(s.Clients, string(p.Name))
+		}
+	}
+	if len(n.settings.Peers) == 0 {
+		return s, nil // alone: nobody else is a client
+	}
+	s.Certificates.CA, s.Certificates.Cert, s.Certificates.Key = n.id.Files()
+	s.Peers = append(s.Peers, etcd.Peer{Name: string(n.settings.Name), Address: n.settings.StorePeer})
+	s.ListenPeer, s.ListenClient = n.settings.StorePeer, n.settings.StoreClient
+	return s, nil
+}
+
+// openEyes makes what watches and what judges.
+func (n *Node) openEyes() error {
+	n.publisher = publish.New(publish.Config{Log: n.log.With("part", "dns"), Options: []dns.Option{dns.NSID(n.nsid())}})
+	n.inbox = feed.NewInbox(func() { n.judge.Poke() })
+	n.feed = &feed.Publisher{
+		Table: n.table, Log: n.log.With("part", "feed"),
+		Epochs: func() []regions.SignedEpoch { return n.judge.Epochs() },
+		Tick:   n.tick,
+	}
+	n.peers = &feed.Subscriber{Inbox: n.inbox, Dial: n.dialFeed, Name: feedPeer, Log: n.log.With("part", "feed")}
+	n.probes = probe.NewSchedule(probe.Options{Log: n.log.With("part", "probe"), Changed: func() {
+		n.judge.Poke()
+		n.feed.Kick()
+	}})
+	agents := postgres.Options{TLS: n.id.TLSClient("", identity.Agent), Node: n.settings.Name}
+	n.databases = postgres.NewFleet(agents, n.log.With("part", "postgres"))
+	n.onlooker.fleet = postgres.NewFleet(agents, n.log.With("part", "postgres"))
+	var expected []regions.NodeID
+	for _, p := range n.settings.Peers {
+		if p.Has(config.Probe) {
+			expected = append(expected, p.Name)
+		}
+	}
+	var err error
+	n.judge, err = judge.New(judge.Config{
+		Node: n.settings.Name, Region: n.settings.Region, Expected: expected, Log: n.log.With("part", "judge"),
+		Own: n.own(), Heard: n.inbox.Tables, Epochs: n.inbox.Epochs, Verify: n.id.VerifyEpoch, Sink: n.believed, Memory: n.loadMemory(),
+	})
+	return err
+}
+
+func (n *Node) nsid() string {
+	if n.settings.NSID != "" {
+		return n.settings.NSID
+	}
+	return string(n.settings.Name)
+}
+
+// openEars opens the sockets, so that a port that is taken is said before
+// anything runs.
+func (n *Node) openEars(ctx context.Context) error {
+	var err error
+	if len(n.settings.Peers) > 0 {
+		if n.feedListener, err = listenTLS(n.settings.FeedListen, n.id.TLSServer(identity.Control, identity.Probe, identity.DNS)); err != nil {
+			return cannotListen("feed", n.settings.FeedListen, err)
+		}
+	}
+	if !n.settings.Has(config.DNS) {
+		return nil
+	}
+	c := server.Config{Current: n.publisher.Current, Log: n.log.With("part", "dns")}
+	for _, address := range n.settings.DNSListen {
+		sockets, err := server.Listen(ctx, address, 1)
+		if err != nil {
+			(&server.Sockets{Datagrams: c.Datagrams, Streams: c.Streams}).Close()
+			return err
+		}
+		c.Datagrams, c.Streams = append(c.Datagrams, sockets.Datagrams...), append(c.Streams, sockets.Streams...)
+	}
+	n.dns, err = server.New(c)
+	return err
+}
+
+// openHands makes what acts on the world.
+func (n *Node) openHands() error {
+	n.registry = providers.NewRegistry(n.log.With("part", "providers"))
+	n.registry.Put("postgres", n.databases)
+	return nil
+}
+
+func (n *Node) outside(s steering) steps.Outside {
+	return steps.Outside{Providers: n.registry, Steering: s, Overrides: s, World: s,
+		Command: func(act, verify []string, limit time.Duration) (providers.Provider, error) {
+			return command.New(act, verify, limit)
+		}}
+}
+
+// openDoor makes the API.
+func (n *Node) openDoor() error {
+	listener, err := net.Listen("tcp", n.settings.APIListen)
+	if err != nil {
+		return cannotListen("API", n.settings.APIListen, err)
+	}
+	n.apiListener = listener
+	file, err := n.readTokens(n.source.now().Config)
+	if err != nil {
+		return err
+	}
+	if err := api.CheckListen(listener.Addr(), len(file)); err != nil {
+		return err
+	}
+	loopback := api.IsLoopback(listener.Addr())
+	n.gate = auth.NewGate(file, n.store, loopback, n.log)
+	parts := api.Parts{
+		Overview: picture{n}, Explainer: explainer{n}, Overrider: acts{n}, Freezer: acts{n}, Library: runs{n}, Runs: runs{n}, Commander: runs{n},
+		Auditor: record{n}, Historian: record{n}, Configuration: settings{n}, Readiness: settings{n},
+		Gate: n.gate, Stream: n.stream, Log: n.log.With("part", "api"), Node: string(n.settings.Name),
+		Console: console.Handler(), Metrics: n.metrics(), Loopback: loopback,
+	}
+	if n.settings.APITLS {
+		parts.TLS = n.id.TLSPublic()
+	}
+	n.api, err = api.New(parts)
+	return err
+}
+
+// Run runs the node until ctx ends, and returns once everything it started
+// has ended.
+func (n *Node) Run(ctx context.Context) error {
+	defer n.close()
+	signal.Notify(n.hup, syscall.SIGHUP)
+	defer signal.Stop(n.hup)
+	if err := n.recorder.began(n.settings.Name, time.Now()); err != nil {
+		n.disk("history not written: the past cannot be explained from here on", err)
+	}
+	if d := n.newest.Load(); d != nil { // from the disk: answer before anybody is asked
+		n.spread(d)
+	}
+	loops := []func(context.Context) error{
+		n.judge.Run, n.publisher.Run, n.remember, n.history.Run, n.db.Run, n.store.Run, n.follow, n.reloads,
+		forever(n.followLeader), forever(n.publishEntries), forever(n.publishHistory),
+		func(ctx context.Context) error { return n.api.Run(ctx, n.apiListener) },
+	}
+	if n.settings.Has(config.Probe) {
+		loops = append(loops, n.probes.Run)
+	}
+	if n.dns != nil {
+		loops = append(loops, n.dns.Run)
+	}
+	if n.feedListener != nil {
+		n.peers.Set(n.feedPeers())
+		loops = append(loops, n.peers.Run, func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
+	}
+	if n.settings.Has(config.Control) {
+		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases), func(ctx context.Context) error { return n.apply(ctx, n.source.now().Config, false) })
+	}
+	n.log.Info("node runs", "region", string(n.settings.Region), "roles", roleNames(n.settings.Roles), "api", n.apiListener.Addr().String(), "dns", n.settings.DNSListen, "data_dir", n.settings.DataDir)
+	err := together(ctx, loops...)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("node %s stopped: %w", n.settings.Name, err)
+	}
+	n.log.Info("node ended")
+	return nil
+}
+
+// forever makes a loop of a function that only ends with its context.
+func forever(f func(context.Context)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		f(ctx)
+		return nil
+	}
+}
+
+// close gives back what [New] opened. What [Node.Run] has closed already does
+// not mind.
+func (n *Node) close() {
+	if n.history != nil {
+		if err := n.history.Close(); err != nil {
+			n.log.Error("history not closed cleanly", "problem", err.Error())
+		}
+	}
+	for _, l := range []net.Listener{n.apiListener, n.feedListener} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}

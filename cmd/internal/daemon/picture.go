@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"fairlead/api"
+	"fairlead/api/openapi"
+	"fairlead/cmd/internal/config"
+	"fairlead/cmd/internal/version"
+	"fairlead/regions"
+)
+
+// picture draws what this node knows. It implements [api.Overview], and asks
+// nobody: everything in it is in memory already.
+type picture struct{ *Node }
+
+// View implements [api.Overview].
+func (p picture) View(context.Context) (api.View, error) {
+	now := time.Now()
+	v := p.judge.View()
+	view := api.View{
+		At: now, Node: p.settings.Name, Version: version.String(),
+		Decided: v.Decided, Plan: &v.Plan, Verdicts: v.Verdicts, Regions: v.Regions,
+		Config: p.configStatus(), Store: p.storeStatus(), Members: p.members(now), Nodes: p.nodes(now, v.Decided),
+	}
+	if d := p.decided(); d != nil {
+		view.Decided = d
+	}
+	view.Alarms = p.alarms(view, now)
+	return view, nil
+}
+
+func (n *Node) storeStatus() openapi.StoreStatus {
+	st := n.store.Status()
+	return openapi.StoreStatus{Reachable: st.Reachable, Leader: n.leader.Load(), Since: st.Since.UTC(), Problem: st.Problem}
+}
+
+// nodes lists this node and its peers.
+func (n *Node) nodes(now time.Time, d *regions.Decided) []openapi.Node {
+	generation := uint64(0)
+	if d != nil {
+		generation = d.Generation
+	}
+	served := generation
+	if n.settings.Has(config.DNS) {
+		served = n.publisher.Status().Generation
+	}
+	all := []openapi.Node{{Name: string(n.settings.Name), Region: string(n.settings.Region), Roles: roleNames(n.settings.Roles),
+		Version: version.String(), Generation: int64(served), Confirmed: served >= generation, Self: true}}
+	heard := n.peersHeard()
+	for _, peer := range n.settings.Peers {
+		node := openapi.Node{Name: string(peer.Name), Region: string(peer.Region), Roles: roleNames(peer.Roles)}
+		h, known := heard[peer.Name]
+		if known {
+			age := now.Sub(h.at).Milliseconds()
+			node.LastHeardMs, node.Generation = &age, int64(h.generation)
+		}
+		node.Confirmed = known && !h.silent && h.generation >= generation
+		switch {
+		case !known:
+			node.Problem = "never heard since this node started"
+		case h.silent:
+			node.Problem = fmt.Sprintf("silent for %v", now.Sub(h.at).Round(time.Second))
+		}
+		all = append(all, node)
+	}
+	slices.SortFunc(all, func(a, b openapi.Node) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+func roleNames(roles []config.Role) []string {
+	out := make([]string, len(roles))
+	for i, r := range roles {
+		out[i] = string(r)
+	}
+	return out
+}
+
+// alarms are the plan's and the judgement's, and those about Fairlead itself.
+func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
+	out := slices.Clone(n.judge.View().Alarms)
+	raise := func(id string, severity regions.Severity, subject, remedy string, since time.Time, format string, args ...any) {
+		out = append(out, regions.Alarm{ID: id, Severity: severity, Subject: subject, Sentence: fmt.Sprintf(format, args...), Remedy: remedy, Since: since})
+	}
+	if !v.Store.Reachable {
+		raise("store", regions.Critical, "store", "bring a majority of the control nodes back; answers and failover of stateless traffic go on meanwhile",
+			v.Store.Since, "nothing can be decided: %s", v.Store.Problem)
+	}
+	if !v.Config.Ok {
+		raise("config", regions.Warning, "configuration "+v.Config.Source, "mend the file; it is read again by itself",
+			n.source.now().RefusedAt, "the newest file was refused, the one before is in force: %s", v.Config.Problem)
+	}
+	if s := n.id.ExpirySoon(now); s != "" {
+		raise("certificate", regions.Critical, "node "+string(n.settings.Name), "issue a new one with fairlead certs", now, "%s", s)
+	}
+	for _, node := range v.Nodes {
+		if node.Problem != "" {
+			raise("node/"+node.Name, regions.Warning, "node "+node.Name, "see whether it runs, and whether this node can reach its feed", now, "node %s is %s", node.Name, node.Problem)
+		}
+	}
+	for _, p := range n.publisher.Status().Problems {
+		id, subject := "zone/"+string(p.Zone), "zone "+string(p.Zone)
+		if p.Name != "" {
+			id, subject = "name/"+string(p.Name), "name "+string(p.Name)
+		}
+		raise(id, regions.Warning, subject, "mend the configuration", now, "%s", p.Reason)
+	}
+	if problem := n.trouble.Load(); problem != nil {
+		raise("disk", regions.Critical, "node "+string(n.settings.Name), "give the data directory room; until then a restart would begin with older decisions", problem.since, "%s", problem.text)
+	}
+	return out
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"fairlead/regions"
+	"fairlead/regions/fault"
 )
 
 // Role is a part that a node plays.
@@ -138,14 +139,22 @@ func (l *loader) peer(t *tree, e entry, path string) Peer {
 func (l *loader) roles(t *tree, n ast.Node, path string) []Role {
 	var out []Role
 	for i, v := range t.items(n, path) {
-		role := Role(t.str(v, index(path, i)))
-		if !slices.Contains(Roles(), role) {
-			t.problem(v, "use control, probe or dns", "unknown role %q", role)
+		role, err := ParseRole(t.str(v, index(path, i)))
+		if err != nil {
+			l.fault(t, v, err)
 			continue
 		}
 		out = append(out, role)
 	}
 	return out
+}
+
+// ParseRole reads the name of a role.
+func ParseRole(text string) (Role, error) {
+	if r := Role(text); slices.Contains(Roles(), r) {
+		return r, nil
+	}
+	return "", fault.Invalidf("role "+text, "is no role").Do("use control, probe or dns")
 }
 
 func (l *loader) hostPorts(t *tree, n ast.Node, path string) []string {

@@ -66,8 +66,7 @@ func (s Service) Pinned() (DatabaseID, bool) {
 }
 
 // Rule is how many vantage points must agree before a verdict changes; 0
-// means a majority of those that are heard, as long as at least half of all
-// that watch the target are.
+// means a majority of those that are heard, be it one alone.
 type Rule int
 
 // Endpoint is one place in one region that serves a service.

@@ -1,9 +1,6 @@
 package regions
 
-import (
-	"net"
-	"strconv"
-)
+import "net/netip"
 
 // Target is one thing that is checked: an endpoint of a service, or a
 // database's member. It is what the probes, the feed and the judgement share.
@@ -55,7 +52,7 @@ func (e Endpoint) addressToCheck(c Check) string {
 	if e.CheckAddress != "" || len(e.Addresses) == 0 {
 		return e.CheckAddress
 	}
-	return net.JoinHostPort(e.Addresses[0].String(), strconv.Itoa(int(c.port())))
+	return netip.AddrPortFrom(e.Addresses[0], c.port()).String()
 }
 
 func (c Check) port() uint16 {

@@ -2,7 +2,7 @@ package regions
 
 import (
 	"fmt"
-	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -155,8 +155,26 @@ func (v *validator) name(path, kind string, n Name) bool {
 
 // hostPort checks an address to dial.
 func (v *validator) hostPort(path, subject, address string) {
-	host, port, err := net.SplitHostPort(address)
-	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+	if !isHostPort(address) {
 		v.add(path, subject, "%q is not an address and port", address).Do("write host:port, such as 10.0.0.7:8472 or [2001:db8::7]:8472")
 	}
+}
+
+// isHostPort reports whether an address can be dialled. (Package net would
+// know, but brings the network along, and this package is pure.)
+func isHostPort(address string) bool {
+	colon := strings.LastIndexByte(address, ':')
+	if colon <= 0 {
+		return false
+	}
+	host, port := address[:colon], address[colon+1:]
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return false
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		inner, closed := strings.CutSuffix(inner, "]")
+		addr, err := netip.ParseAddr(inner)
+		return closed && err == nil && addr.Is6()
+	}
+	return !strings.ContainsAny(host, ":[]/@ \t\r\n")
 }

@@ -215,6 +215,20 @@ func TestASecretInAConnectionStringIsFoundHoweverItIsWritten(t *testing.T) {
 	}
 }
 
+func TestAnAddressToDialHasAHostAndAPort(t *testing.T) {
+	for address, good := range map[string]bool{
+		"10.0.0.7:8472": true, "db.internal:1": true, "[2001:db8::7]:8472": true, "[fe80::1%eth0]:1": true,
+		":8472": false, "10.0.0.7": false, "10.0.0.7:": false, "10.0.0.7:0": false, "10.0.0.7:65536": false, "10.0.0.7:http": false,
+		"2001:db8::7:8472": false, "[2001:db8::7]": false, "[10.0.0.7]:1": false, "[2001:db8::7:1": false, "http://a:1": false, "a b:1": false,
+	} {
+		f := fleet()
+		f.Services[0].Endpoints[0].CheckAddress = address
+		if got := len(f.Validate()) == 0; got != good {
+			t.Errorf("address %q accepted: %v, want %v", address, got, good)
+		}
+	}
+}
+
 func TestTargetsListEverythingThatIsChecked(t *testing.T) {
 	f := fleet()
 	f.Databases[0].Check.Kind = ""

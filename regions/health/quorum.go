@@ -5,8 +5,10 @@ import "fairlead/regions"
 // Quorum weighs what the vantage points report of one target. There is one
 // report for each vantage point that watches it; one that is silent is
 // Unknown. As many as rule says must agree; with rule 0 a majority of those
-// that are heard, who must be at least half of all. A target is down as long
-// as enough say so. Where too few agree, it stays what it was.
+// that are heard, be it one alone: in the worst hour one vantage point may be
+// all that is left, and whether it is blind is for [Judgement.Next] to doubt. A
+// target is down as long as enough say so. Where too few agree, it stays what
+// it was.
 func Quorum(reports []Report, rule regions.Rule, last regions.State) regions.State {
 	serving, degraded, down := 0, 0, 0
 	for _, r := range reports {
@@ -22,7 +24,7 @@ func Quorum(reports []Report, rule regions.Rule, last regions.State) regions.Sta
 	}
 	heard, need := serving+down, int(rule)
 	if rule <= 0 {
-		if heard == 0 || 2*heard < len(reports) {
+		if heard == 0 {
 			return last
 		}
 		need = heard/2 + 1

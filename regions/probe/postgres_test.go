@@ -46,7 +46,7 @@ func newServer(t *testing.T) *server {
 		gid, _ := strconv.ParseUint(u.Gid, 10, 32)
 		s.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
-	dir, err := os.MkdirTemp("/tmp", "flpg")
+	dir, err := os.MkdirTemp("/tmp", "flprobe")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,7 @@ func (n *names) String() string {
 // nameAlarms looks at all names that are really answered.
 func (d *decider) nameAlarms() []regions.Alarm {
 	var all []regions.Alarm
-	var panics, silent, epochless names
+	var panics, silent, epochless, spent names
 	alone := map[regions.ID]*names{}
 	at := 0
 	for k := range d.plan.Names {
@@ -136,6 +136,8 @@ func (d *decider) nameAlarms() []regions.Alarm {
 			silent.add(n.Service)
 		case best >= out:
 			panics.add(n.Service)
+		case best == reserve:
+			spent.add(n.Service)
 		default:
 			if only, ok := onlyRegion(n); ok {
 				if alone[only] == nil {
@@ -149,6 +151,11 @@ func (d *decider) nameAlarms() []regions.Alarm {
 		all = append(all, regions.Alarm{ID: "panic", Severity: regions.Critical, Subject: panics.String(),
 			Sentence: "nothing serves by a sound verdict, so every endpoint is answered",
 			Remedy:   "mend a region; see what is measured: fairlead status"})
+	}
+	if spent.count > 0 {
+		all = append(all, regions.Alarm{ID: "reserve", Severity: regions.Critical, Subject: spent.String(),
+			Sentence: "nothing is left but regions that are kept out, so those answer",
+			Remedy:   "restore one of them if it is well: fairlead status"})
 	}
 	if silent.count > 0 {
 		all = append(all, regions.Alarm{ID: "fail-closed", Severity: regions.Critical, Subject: silent.String(),

@@ -243,6 +243,10 @@ func TestALatchedRegionThatIsWellBeatsDeadOnes(t *testing.T) {
 	s.want("www", "us")
 	s.want("any", "us")
 	s.want("shop", "us")
+	s.alarm("reserve", true)
+	if x := s.plan.Explain("www.example.com.", prefix("192.0.2.0/24")); x.Decided != steer.ByHealth || !strings.Contains(x.Because, "nothing else is left") || !strings.Contains(x.Because, "www@us") {
+		t.Errorf("decided by %v: %s", x.Decided, x.Because)
+	}
 }
 
 func TestAWithdrawnVerdictTakesItsLatchAlong(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"fairlead/api/apitest"
@@ -37,16 +38,20 @@ func serveHandler(t *testing.T, w *apitest.World, h http.Handler) *server {
 	t.Helper()
 	ts := httptest.NewServer(h)
 	t.Cleanup(ts.Close)
-	doc, err := openapi.Document()
-	if err != nil {
-		t.Fatal(err)
-	}
-	router, err := gorillamux.NewRouter(doc)
+	router, err := documented()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &server{t: t, world: w, url: ts.URL, router: router}
 }
+
+var documented = sync.OnceValues(func() (routers.Router, error) {
+	doc, err := openapi.Document()
+	if err != nil {
+		return nil, err
+	}
+	return gorillamux.NewRouter(doc)
+})
 
 // answer is what came back.
 type answer struct {

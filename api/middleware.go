@@ -64,9 +64,12 @@ func (s *Server) logged(c *gin.Context) {
 	if !safe(c.Request.Method) {
 		level = slog.LevelInfo
 	}
-	s.log.LogAttrs(c.Request.Context(), level, "request",
-		slog.String("method", c.Request.Method), slog.String("path", c.Request.URL.Path), slog.Int("status", c.Writer.Status()),
-		slog.String("principal", auth.From(c.Request.Context()).Name), slog.Duration("took", time.Since(began)), logRefusal(c))
+	attrs := []slog.Attr{slog.String("method", c.Request.Method), slog.String("path", c.Request.URL.Path), slog.Int("status", c.Writer.Status()),
+		slog.String("principal", auth.From(c.Request.Context()).Name), slog.Duration("took", time.Since(began))}
+	if why := c.GetString(refusedKey); why != "" {
+		attrs = append(attrs, slog.String("refused", why))
+	}
+	s.log.LogAttrs(c.Request.Context(), level, "request", attrs...)
 }
 
 func safe(method string) bool {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -100,9 +99,4 @@ func respond[T any](s *Server, c *gin.Context, code int, v T, err error) {
 		return
 	}
 	c.JSON(code, whole(v))
-}
-
-// logRefusal is part of the request's log line.
-func logRefusal(c *gin.Context) slog.Attr {
-	return slog.String("refused", c.GetString(refusedKey))
 }

@@ -65,7 +65,7 @@ func (p Principal) Verbs() []Verb {
 // may.
 func (p Principal) Allow(v Verb, o Object) error {
 	if p.Name == "" {
-		return fault.Deniedf("request", "nobody is signed in").Do("send a token, or sign in")
+		return fault.Deniedf("request", "nobody is signed in").Do("send a token (fairlead: --token-file FILE), or sign in to the console")
 	}
 	if !p.May(v) {
 		return fault.Deniedf(p.Name, "may not %s", v).Do("ask somebody who is %s", orRoles(rolesFor(v)))

@@ -1,26 +1,29 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
 // The program serves the console from its own memory and compresses nothing at
-// run time, so each file gets its compressed twins here, once.
+// run time, so each file gets its compressed twins here, once: from what was
+// written to disk, because other plugins still change a bundle before that.
 function twins(): Plugin {
   return {
     name: "compressed-twins",
     apply: "build",
-    enforce: "post",
-    generateBundle(_options, bundle) {
-      for (const [name, file] of Object.entries(bundle)) {
-        if (!/\.(js|css|html|svg|json)$/.test(name)) continue;
-        const source = Buffer.from(file.type === "chunk" ? file.code : file.source);
-        if (source.length < 1024) continue;
-        this.emitFile({ type: "asset", fileName: `${name}.gz`, source: gzipSync(source, { level: 9 }) });
-        this.emitFile({
-          type: "asset",
-          fileName: `${name}.br`,
-          source: brotliCompressSync(source, { params: { [constants.BROTLI_PARAM_QUALITY]: 10 } }),
-        });
-      }
+    writeBundle: {
+      order: "post",
+      sequential: true,
+      handler(options, bundle) {
+        for (const name of Object.keys(bundle)) {
+          if (!/\.(js|css|html|svg|json)$/.test(name)) continue;
+          const path = join(options.dir ?? "dist", name);
+          const source = readFileSync(path);
+          if (source.length < 1024) continue;
+          writeFileSync(`${path}.gz`, gzipSync(source, { level: 9 }));
+          writeFileSync(`${path}.br`, brotliCompressSync(source, { params: { [constants.BROTLI_PARAM_QUALITY]: 10 } }));
+        }
+      },
     },
   };
 }

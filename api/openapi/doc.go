@@ -14,6 +14,7 @@ package openapi
 import (
 	_ "embed"
 	"fmt"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
@@ -24,9 +25,12 @@ var source []byte
 // Source returns the document as it is written, in YAML.
 func Source() []byte { return source }
 
-// Document returns the document, parsed and checked. An error is a bug in the
-// document, which a test finds first.
-func Document() (*openapi3.T, error) {
+// Document returns the document, parsed and checked. It is one for the whole
+// process: read it, and never change it. An error is a bug in the document,
+// which a test finds first.
+func Document() (*openapi3.T, error) { return parsed() }
+
+var parsed = sync.OnceValues(func() (*openapi3.T, error) {
 	loader := openapi3.NewLoader()
 	doc, err := loader.LoadFromData(source)
 	if err != nil {
@@ -36,4 +40,4 @@ func Document() (*openapi3.T, error) {
 		return nil, fmt.Errorf("check openapi.yaml: %w", err)
 	}
 	return doc, nil
-}
+})

@@ -1,6 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { Route, Switch } from "wouter";
+import { Route, Switch, useLocation } from "wouter";
 import { Fault } from "./api/client";
 import { listen } from "./api/live";
 import { useWhoami } from "./api/queries";
@@ -14,12 +14,14 @@ import { Runbooks } from "./pages/Runbooks";
 import { Runs } from "./pages/Runs";
 import { ServicePage } from "./pages/ServicePage";
 import { SignIn } from "./pages/SignIn";
+import { Boundary } from "./parts/Boundary";
 import { FaultNote } from "./parts/FaultNote";
 import { Shell } from "./shell/Shell";
 
 export function App() {
   const queries = useQueryClient();
   const whoami = useWhoami();
+  const [at] = useLocation();
   const name = whoami.data?.name;
 
   useEffect(() => (name === undefined ? undefined : listen(queries)), [queries, name]);
@@ -34,6 +36,7 @@ export function App() {
   }
   return (
     <Shell me={whoami.data}>
+      <Boundary key={at}>
       <Switch>
         <Route path="/">
           <Overview me={whoami.data} />
@@ -58,6 +61,7 @@ export function App() {
           <NotFound />
         </Route>
       </Switch>
+      </Boundary>
     </Shell>
   );
 }

@@ -28,6 +28,21 @@ const danger: MantineColorsTuple = [
   "#650f15",
 ];
 
+// Fields, menus and switched-off buttons in the dark: the console's own ink
+// instead of a neutral grey.
+const dark: MantineColorsTuple = [
+  "#d3dce4",
+  "#b9c4ce",
+  "#93a2b0",
+  "#718291",
+  "#3a4957",
+  "#27333e",
+  "#1c262f",
+  "#151d24",
+  "#10171d",
+  "#0d1318",
+];
+
 const sans =
   '"Inter Variable", system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "DejaVu Sans", sans-serif';
 
@@ -35,7 +50,7 @@ export const theme = createTheme({
   fontFamily: sans,
   fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Mono", "Roboto Mono", "DejaVu Sans Mono", monospace',
   headings: { fontFamily: sans, fontWeight: "650" },
-  colors: { sea, danger },
+  colors: { sea, danger, dark },
   primaryColor: "sea",
   primaryShade: { light: 6, dark: 3 },
   autoContrast: true,

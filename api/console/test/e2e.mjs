@@ -2,6 +2,10 @@
 // The console's promises, kept in a real browser against the fixture. The walk
 // against the real program is in walk.mjs.
 import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { AxeBuilder } from "@axe-core/playwright";
 import { launch, person } from "./browser.mjs";
 import { start } from "./fixture.mjs";
@@ -215,7 +219,7 @@ await promise("an answer is explained by the rule that decided", { scenario: "in
 await promise("the theme is chosen once and kept", { scenario: "calm" }, async (page, fixture) => {
   await page.goto(fixture.url);
   await page.getByRole("button", { name: "Theme" }).click();
-  await page.getByRole("menuitemradio", { name: "Dark" }).click();
+  await page.getByRole("menuitem", { name: "Dark" }).click();
   await page.reload({ waitUntil: "commit" });
   await page.locator("h1").waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.getAttribute("data-mantine-color-scheme")), "dark");
@@ -246,6 +250,19 @@ await promise("Tab reaches every card and the first stop skips the navigation", 
     await page.keyboard.press("Tab");
   }
   for (const wanted of ["us-east: Up", "eu-central: Up", "ap-south: Up", "www"]) assert.ok(seen.includes(wanted), `${wanted} is not among ${seen.join(", ")}`);
+});
+
+await promise("every compressed file is the file itself", { scenario: "calm" }, async () => {
+  const dist = join(dirname(fileURLToPath(import.meta.url)), "..", "dist");
+  let twins = 0;
+  for (const name of await readdir(dist, { recursive: true })) {
+    const unpack = name.endsWith(".br") ? brotliDecompressSync : name.endsWith(".gz") ? gunzipSync : undefined;
+    if (!unpack) continue;
+    twins++;
+    const packed = unpack(await readFile(join(dist, name)));
+    assert.ok(packed.equals(await readFile(join(dist, name.slice(0, -3)))), `${name} holds something else than ${name.slice(0, -3)}`);
+  }
+  assert.ok(twins >= 4, `only ${twins} files have a compressed twin`);
 });
 
 await browser.close();

@@ -452,8 +452,12 @@ export async function start({ scenario = "incident", signIn = false, port = 0, p
     for (const candidate of [name, "index.html"]) {
       if (!candidate) continue;
       try {
-        const data = await readFile(join(dist, candidate));
-        res.writeHead(200, { "content-type": mimes[extname(candidate)] ?? "application/octet-stream", "content-security-policy": policy });
+        const plain = await readFile(join(dist, candidate));
+        // Browsers get the compressed twin, as from the program: what is tested
+        // is what people run.
+        const packed = await readFile(join(dist, `${candidate}.gz`)).catch(() => undefined);
+        const data = packed ?? plain;
+        res.writeHead(200, { ...(packed && { "content-encoding": "gzip" }), "content-type": mimes[extname(candidate)] ?? "application/octet-stream", "content-security-policy": policy });
         return void res.end(data);
       } catch {
         // not a file: the page routes it

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -78,9 +79,23 @@ func newLoader(path string) *loader {
 	}
 }
 
+// Bounds of a text that somebody sends to be checked. The time that the YAML
+// parser takes grows with the square of lines and of brackets; a file on this
+// machine has an owner who may wait.
+const (
+	maxText     = 128 << 10
+	maxLines    = 5000
+	maxBrackets = 5000
+)
+
 // Check returns what is wrong with a text that somebody sent. Files that it
 // names are not read.
 func Check(name, text string) Problems {
+	lines, brackets := strings.Count(text, "\n"), strings.Count(text, "[")+strings.Count(text, "{")
+	if len(text) > maxText || lines > maxLines || brackets > maxBrackets {
+		return Problems{{File: name, What: fmt.Sprintf("the text has %d bytes, %d lines and %d brackets, too many to be checked for somebody else", len(text), lines, brackets),
+			Remedy: "check it with fairlead check on the machine that it is for"}}
+	}
 	l := newLoader(name)
 	l.textOnly = true
 	l.read(name, []byte(text))

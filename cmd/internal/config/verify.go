@@ -15,9 +15,15 @@ import (
 // zone files, runbooks, and that each steered name has a zone.
 func (l *loader) verify(path string) {
 	l.verifyNode(path)
+	l.verifyRunbooks() // gives them their names
 	misread := map[place]bool{}
 	for _, p := range l.problems {
 		misread[place{p.File, p.Line, p.Column}] = true
+	}
+	for i, d := range l.fleet.Runbooks {
+		if d.Name == "" { // reported at the runbook itself
+			misread[l.at(index("runbooks", i), path)] = true
+		}
 	}
 	for _, p := range l.fleet.Validate() {
 		if at := l.at(p.Path, path); !misread[at] { // else it is a consequence
@@ -25,7 +31,6 @@ func (l *loader) verify(path string) {
 		}
 	}
 	l.verifyZones(path)
-	l.verifyRunbooks()
 }
 
 func (l *loader) note(at place, remedy, format string, args ...any) {
@@ -134,10 +139,14 @@ func (l *loader) verifyRunbooks() {
 		for _, p := range problems {
 			l.note(place{p.File, p.Line, p.Column}, p.Do, "%s", p.What)
 		}
-		d.Name = parsed.Name
-		if other, twice := taken[d.Name]; twice && d.Name != "" {
-			l.note(place{l.files[d.File], 1, 1}, "give one of them another name", "runbook %s is also in %s", d.Name, other)
+		if len(problems) > 0 {
+			continue
 		}
+		if other, twice := taken[parsed.Name]; twice {
+			l.note(place{l.files[d.File], 1, 1}, "give one of them another name", "runbook %s is also in %s", parsed.Name, other)
+			continue
+		}
+		d.Name = parsed.Name
 		taken[d.Name] = l.files[d.File]
 	}
 }

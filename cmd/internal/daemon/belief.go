@@ -18,12 +18,29 @@ import (
 // way from a failure to its answer.
 func (n *Node) believed(v *judge.View) {
 	n.publisher.Submit(publish.Update{Zones: v.Decided.Fleet.Zones, Plan: v.Plan})
-	n.unwritten <- v
+	offer(n.unwritten, v)
 }
 
-// backlog bounds how many views may wait for the disk; beyond that the judge
-// waits too, rather than that the history lies by leaving something out.
+// backlog bounds how many views may wait for a slow disk. Beyond that the
+// oldest are passed over: the history then lacks what came and went between
+// two views, but what it says next is true again, because it is written as the
+// difference from what was written last.
 const backlog = 4096
+
+// offer sends v, and drops the oldest that waits if there is no room.
+func offer[T any](c chan T, v T) {
+	for {
+		select {
+		case c <- v:
+			return
+		default:
+		}
+		select {
+		case <-c:
+		default:
+		}
+	}
+}
 
 // remember writes what is believed into the history, and into the memory that
 // the next run begins with, until ctx ends.
@@ -33,8 +50,10 @@ func (n *Node) remember(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case v := <-n.unwritten:
+			wrote := true
 			for more := true; more; {
 				if err := n.recorder.record(v); err != nil {
+					wrote = false
 					n.disk("history not written: the past cannot be explained from here on", err)
 				}
 				select {
@@ -44,7 +63,11 @@ func (n *Node) remember(ctx context.Context) error {
 				}
 			}
 			if err := n.saveMemory(v.Memory()); err != nil {
+				wrote = false
 				n.disk("memory not written: a restart would forget what was taken out", err)
+			}
+			if wrote && len(n.unkept) == 0 {
+				n.healed()
 			}
 		}
 	}
@@ -53,7 +76,18 @@ func (n *Node) remember(ctx context.Context) error {
 // disk says that something could not be written, in the log and to people.
 func (n *Node) disk(what string, err error) {
 	n.log.Error("disk", "what", what, "problem", err.Error())
-	n.trouble.Store(&trouble{fmt.Sprintf("%s: %v", what, err), time.Now()})
+	since := time.Now()
+	if before := n.trouble.Load(); before != nil {
+		since = before.since
+	}
+	n.trouble.Store(&trouble{fmt.Sprintf("%s: %v", what, err), since})
+}
+
+// healed says that the disk takes what it is given again.
+func (n *Node) healed() {
+	if n.trouble.Swap(nil) != nil {
+		n.log.Info("disk writes again")
+	}
 }
 
 func (n *Node) memoryFile() string { return filepath.Join(n.settings.DataDir, "memory.json") }

@@ -75,23 +75,41 @@ func (n *Node) watchTargets(f *regions.Fleet) {
 	}
 }
 
-// follow takes what the store decides, and keeps it on the disk, until ctx
-// ends. What cannot be kept is taken all the same: answers must not wait for
-// a disk.
+// follow takes what the store decides, until ctx ends.
 func (n *Node) follow(ctx context.Context) error {
 	for d := range n.store.Watch(ctx) {
-		if !n.take(d) {
-			continue
+		if n.take(d) {
+			offer(n.unkept, d)
 		}
-		if _, err := n.replica.Save(d); err != nil {
-			n.log.Error("decided state not kept on disk", "generation", d.Generation, "problem", err.Error())
-			n.trouble.Store(&trouble{err.Error(), time.Now()})
-			continue
-		}
-		n.trouble.Store(nil)
 	}
 	return nil
 }
+
+// keep puts what was taken on the disk, the newest only, until ctx ends.
+// Nobody waits for it: a disk that stalls or is full delays no answer. What
+// could not be written is tried again, as the disk may have room by then.
+func (n *Node) keep(ctx context.Context) error {
+	var again <-chan time.Time
+	var d *regions.Decided
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case d = <-n.unkept:
+		case <-again:
+		}
+		again = nil
+		if _, err := n.replica.Save(d); err != nil {
+			n.disk("decided state not kept: a restart without the store would begin with an older one", err)
+			again = time.After(keepPause)
+			continue
+		}
+		n.healed()
+	}
+}
+
+// keepPause is how long until the disk is tried again.
+const keepPause = 5 * time.Second
 
 // applyPause is how long until putting a fleet in force is tried again when
 // the store did not answer.

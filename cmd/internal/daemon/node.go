@@ -55,6 +55,7 @@ type Node struct {
 	source   *source
 	settings config.Node
 	boot     uint64
+	began    time.Time
 	hup      chan os.Signal
 
 	id      *identity.Identity
@@ -80,7 +81,8 @@ type Node struct {
 	gate   *auth.Gate
 	stream *api.Stream
 
-	unwritten chan *judge.View // believed, and not yet in the history
+	unwritten chan *judge.View      // believed, and not yet in the history
+	unkept    chan *regions.Decided // taken, and not yet on the disk
 	api       *api.Server
 
 	apiListener, feedListener net.Listener
@@ -114,7 +116,8 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{log: o.Log.With("node", string(settings.Name)), source: src, settings: settings, boot: random(), hup: make(chan os.Signal, 1), stream: api.NewStream(), unwritten: make(chan *judge.View, backlog)}
+	n := &Node{log: o.Log.With("node", string(settings.Name)), source: src, settings: settings, boot: random(), hup: make(chan os.Signal, 1), stream: api.NewStream(), unwritten: make(chan *judge.View, backlog),
+		unkept: make(chan *regions.Decided, 1), began: time.Now()}
 	steps := []func() error{n.openDisk, n.openStore, n.openEyes, func() error { return n.openEars(ctx) }, n.openHands, n.openDoor}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -380,7 +383,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.spread(d)
 	}
 	loops := []func(context.Context) error{
-		n.judge.Run, n.publisher.Run, n.remember, n.history.Run, n.db.Run, n.store.Run, n.follow, n.reloads,
+		n.judge.Run, n.publisher.Run, n.remember, n.history.Run, n.db.Run, n.store.Run, n.follow, n.keep, n.reloads,
 		forever(n.followLeader), forever(n.publishEntries), forever(n.publishHistory),
 		func(ctx context.Context) error { return n.api.Run(ctx, n.apiListener) },
 	}

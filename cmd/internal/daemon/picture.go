@@ -95,19 +95,26 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 			n.source.now().RefusedAt, "the newest file was refused, the one before is in force: %s", v.Config.Problem)
 	}
 	if s := n.id.ExpirySoon(now); s != "" {
-		raise("certificate", regions.Critical, "node "+string(n.settings.Name), "issue a new one with fairlead certs", now, "%s", s)
+		raise("certificate", regions.Critical, "node "+string(n.settings.Name), "issue a new one with fairlead certs", n.id.Expires.Add(-30*24*time.Hour), "%s", s)
 	}
+	heard := n.peersHeard()
 	for _, node := range v.Nodes {
-		if node.Problem != "" {
-			raise("node/"+node.Name, regions.Warning, "node "+node.Name, "see whether it runs, and whether this node can reach its feed", now, "node %s is %s", node.Name, node.Problem)
+		if node.Problem == "" {
+			continue
 		}
+		since := n.began
+		if h, ok := heard[regions.NodeID(node.Name)]; ok {
+			since = h.at
+		}
+		raise("node/"+node.Name, regions.Warning, "node "+node.Name, "see whether it runs, and whether this node can reach its feed", since, "node %s is %s", node.Name, node.Problem)
 	}
-	for _, p := range n.publisher.Status().Problems {
+	served := n.publisher.Status()
+	for _, p := range served.Problems {
 		id, subject := "zone/"+string(p.Zone), "zone "+string(p.Zone)
 		if p.Name != "" {
 			id, subject = "name/"+string(p.Name), "name "+string(p.Name)
 		}
-		raise(id, regions.Warning, subject, "mend the configuration", now, "%s", p.Reason)
+		raise(id, regions.Warning, subject, "mend the configuration", served.At, "%s", p.Reason)
 	}
 	if problem := n.trouble.Load(); problem != nil {
 		raise("disk", regions.Critical, "node "+string(n.settings.Name), "give the data directory room; until then a restart would begin with older decisions", problem.since, "%s", problem.text)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -221,10 +222,27 @@ func (r runs) Start(ctx context.Context, o api.Order) (runbooks.ExecutionID, err
 		r.record(ctx, by, o, err)
 		return "", err
 	}
+	if err := mayRunAlone(auth.From(ctx), plan.Start); err != nil {
+		r.record(ctx, by, o, err)
+		return "", err
+	}
 	_, err = r.store.StartExecution(ctx, store.Lease{}, id, runbooks.Event{
 		Kind: runbooks.Started, At: time.Now().UTC(), Principal: by, Reason: o.Reason, Start: &plan.Start,
 	})
 	return id, err
+}
+
+// mayRunAlone refuses to leave out the approval that a runbook has, unless
+// whoever starts the run could have given one.
+func mayRunAlone(who auth.Principal, s runbooks.Start) error {
+	planned := func(p runbooks.PlannedStep) bool { return p.Kind == runbooks.ApproveKind }
+	asks := false
+	runbooks.Leaves(s.Runbook.Steps, func(spec runbooks.Spec, _ string) { asks = asks || spec.Kind == runbooks.ApproveKind })
+	if !asks || slices.ContainsFunc(s.Plan, planned) || who.May(auth.Approve) {
+		return nil
+	}
+	return fault.Deniedf(who.Name, "may not run %s without the approval that it asks for", s.Runbook.Name).
+		Do("leave the approval in, or ask somebody who is approver or admin")
 }
 
 // refusal makes one fault of all that stands against a run.

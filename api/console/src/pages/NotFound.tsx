@@ -7,9 +7,9 @@ export function NotFound() {
     <PageHead
       title="There is no such page"
       detail={
-        <>
+        <p>
           Nothing lives at <code>{at}</code>. <Link href="/">Go to the overview</Link>, or press Ctrl K and type what you look for.
-        </>
+        </p>
       }
     />
   );

@@ -3,10 +3,11 @@ import { Link } from "wouter";
 import type { Alarm, Execution, ExecutionSummary, Status, Whoami } from "../api/client";
 import { useExecutions, useStatus } from "../api/queries";
 import { Age, Elapsed } from "../parts/Age";
+import { Boundary } from "../parts/Boundary";
 import { FaultNote, stop } from "../parts/FaultNote";
 import { Mark } from "../parts/Mark";
 import { Empty, PageHead, Panel, Waiting } from "../parts/Panel";
-import { Said } from "../parts/Said";
+import { capitalise, names, Said } from "../parts/Said";
 import { Tag } from "../parts/Tag";
 import { count } from "../state/format";
 import { headline } from "../state/headline";
@@ -34,12 +35,12 @@ export function Overview({ me }: { me: Whoami }) {
   }
   const open = (runs.data?.executions ?? []).filter(isOpen);
   const head = headline(s, open);
+  const title = capitalise(head.sentence, names(s));
   const placed = s.regions.filter((r) => r.latitude !== undefined && r.longitude !== undefined);
   return (
     <>
       <PageHead
-        title={head.sentence}
-        tab={head.sentence}
+        title={title}
         mark={<Mark shape={head.tone === "moving" ? "running" : head.tone} tone={head.tone} size={32} />}
         detail={head.detail}
       />
@@ -64,9 +65,11 @@ export function Overview({ me }: { me: Whoami }) {
             </ul>
             {placed.length > 1 && (
               <div className={css.map}>
-                <Suspense fallback={null}>
-                  <WorldMap regions={placed} />
-                </Suspense>
+                <Boundary quiet>
+                  <Suspense fallback={null}>
+                    <WorldMap regions={placed} />
+                  </Suspense>
+                </Boundary>
               </div>
             )}
           </div>

@@ -211,7 +211,7 @@ export function EndpointCard({ endpoint: e, service, at }: { endpoint: Endpoint;
                   <td className={css.because2}>
                     <Said text={r.because} bare />
                   </td>
-                  <td className={`${css.right} num`}>{r.latency_ms === undefined ? "–" : span(r.latency_ms)}</td>
+                  <td className={`${css.right} num`} data-none={r.latency_ms === undefined || undefined}>{r.latency_ms === undefined ? "–" : span(r.latency_ms)}</td>
                   <td className={css.right}>
                     <Age at={at - r.age_ms} />
                   </td>

@@ -9,7 +9,7 @@ export function FaultNote({ error, retry }: { error: unknown; retry?: () => void
   const fault =
     error instanceof Fault
       ? error
-      : new Fault(0, "internal", `the console itself failed: ${error instanceof Error ? error.message : String(error)}`, "reload the page");
+      : new Fault(0, "internal", `the console itself failed: ${error instanceof Error ? error.message : String(error)}`, "reload the page; the command line shows the same: fairlead status");
   const soft = fault.kind === "conflict" || fault.kind === "denied" || fault.kind === "not_found";
   return (
     <div className={css.note} role="alert" data-soft={soft || undefined}>

@@ -12,7 +12,8 @@ export function Said({ text, bare }: { text: string; bare?: boolean }) {
   return <>{bare ? capital : stop(capital)}</>;
 }
 
-function names(s: Status): Set<string> {
+/** Every name that the fleet gives to something. */
+export function names(s: Status): Set<string> {
   return new Set([
     ...s.regions.map((r) => r.id),
     ...s.services.map((x) => x.id),

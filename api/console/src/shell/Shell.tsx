@@ -99,8 +99,7 @@ function Theme() {
             key={value}
             leftSection={<Own size={16} />}
             onClick={() => setColorScheme(value)}
-            role="menuitemradio"
-            aria-checked={value === colorScheme}
+            rightSection={value === colorScheme ? <span className="soft small">chosen</span> : undefined}
             fw={value === colorScheme ? 650 : 400}
           >
             {label}

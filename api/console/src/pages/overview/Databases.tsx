@@ -39,7 +39,7 @@ function DatabaseCard({ database: d, at }: { database: Database; at: number }) {
         </div>
         <p className={css.writer}>
           <span className="soft small">Writer</span>
-          <Link href={`/regions/${d.writer_region}`}>{d.writer_region || "none"}</Link>
+          <Link href={`/regions/${d.writer_region}`} className={css.writerName}>{d.writer_region || "none"}</Link>
         </p>
       </header>
       {d.because && (

@@ -38,7 +38,7 @@ export function Services({ status }: { status: Status }) {
                 {i === 0 && (
                   <th scope="rowgroup" rowSpan={groups.length} className={css.lead}>
                     <span className={css.leadName}>
-                      <Link href={`/services/${s.id}`}>{s.id}</Link>
+                      <Link href={`/services/${s.id}`} className={css.plain}>{s.id}</Link>
                       <Tag shape={look.shape} tone={look.tone}>
                         {look.word}
                       </Tag>

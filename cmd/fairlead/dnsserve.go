@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fairlead/cmd/internal/daemon"
 	"fairlead/dns/server"
 )
 
@@ -20,20 +21,32 @@ func dnsCommand() *cobra.Command {
 
 func dnsServeCommand() *cobra.Command {
 	var o server.Options
+	var steer string
 	c := &cobra.Command{
 		Use:   "serve --zone ORIGIN=FILE --listen ADDR:PORT",
 		Short: "Answer from zone files alone",
 		Long: `Answer from zone files alone, without health, store or console: for benchmarks, conformance suites, and for a zone that
-has to be answered while everything else is broken. Prints "ready" when it answers on UDP and TCP; SIGTERM ends it.`,
-		Example: `  fairlead dns serve --zone example.com=example.com.zone --listen 127.0.0.1:5470`,
-		Args:    cobra.NoArgs,
+has to be answered while everything else is broken. Prints "ready" when it answers on UDP and TCP; SIGTERM ends it.
+
+With --steer the services of a configuration are checked and answered too, by this process alone.`,
+		Example: `  fairlead dns serve --zone example.com=example.com.zone --listen 127.0.0.1:5470
+  fairlead dns serve --zone example.com=example.com.zone --steer fairlead.yaml --listen 127.0.0.1:5470`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Log = logger(cmd)
+			ready := func() { fmt.Fprintln(cmd.OutOrStdout(), "ready") }
+			if steer != "" {
+				s, err := daemon.NewStandalone(cmd.Context(), o, steer, o.Log)
+				if err != nil {
+					return err
+				}
+				return s.Run(cmd.Context(), ready)
+			}
 			s, err := server.Standalone(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "ready")
+			ready()
 			return s.Run(cmd.Context())
 		},
 	}
@@ -41,6 +54,7 @@ has to be answered while everything else is broken. Prints "ready" when it answe
 	c.Flags().StringArrayVar(&o.Listen, "listen", nil, "ADDR:PORT to answer on; repeat for more")
 	c.Flags().IntVar(&o.Threads, "threads", 1, "UDP sockets and workers for each address")
 	c.Flags().StringVar(&o.NSID, "nsid", "", "the name by which this server tells itself from others (RFC 5001)")
+	c.Flags().StringVar(&steer, "steer", "", "a configuration whose services are checked and answered too")
 	_ = c.MarkFlagRequired("zone")
 	_ = c.MarkFlagRequired("listen")
 	return c

@@ -39,7 +39,8 @@ type Publisher struct {
 	cfg     Config
 	current atomic.Pointer[dns.Snapshot]
 	status  atomic.Pointer[Status]
-	pending chan Update // holds at most one, the newest
+	pending chan Update   // holds at most one, the newest
+	first   chan struct{} // closed once there is a snapshot
 
 	mu       sync.Mutex // guards all below, and every store to the pointers above
 	zones    map[regions.Name]*loaded
@@ -63,13 +64,24 @@ func New(cfg Config) *Publisher {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	p := &Publisher{cfg: cfg, pending: make(chan Update, 1), zones: make(map[regions.Name]*loaded)}
+	p := &Publisher{cfg: cfg, pending: make(chan Update, 1), first: make(chan struct{}), zones: make(map[regions.Name]*loaded)}
 	p.status.Store(&Status{})
 	return p
 }
 
 // Current returns the snapshot to answer from. It takes no lock.
 func (p *Publisher) Current() *dns.Snapshot { return p.current.Load() }
+
+// Await waits until something is answered, and reports whether it is; not if
+// ctx ends first.
+func (p *Publisher) Await(ctx context.Context) bool {
+	select {
+	case <-p.first:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 // Submit hands an update to [Publisher.Run] and returns at once. One that was
 // not begun yet is replaced: only the newest state matters.
@@ -180,6 +192,9 @@ func (p *Publisher) snapshot(before *dns.Snapshot, zones []*zone.Zone, changed b
 // store makes the snapshot current and tells about it.
 func (p *Publisher) store(before, after *dns.Snapshot) {
 	p.current.Store(after)
+	if before == nil {
+		close(p.first)
+	}
 	previous, now := p.Status(), p.describe(after, time.Now())
 	now.Refused = previous.Refused
 	if before == nil || before.Hash() != after.Hash() {

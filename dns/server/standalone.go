@@ -28,10 +28,15 @@ func Standalone(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Listening(ctx, o, func() *dns.Snapshot { return snapshot })
+}
+
+// Listening opens the sockets of the options for whatever is current.
+func Listening(ctx context.Context, o Options, current func() *dns.Snapshot) (*Server, error) {
 	if len(o.Listen) == 0 {
 		return nil, fault.Invalidf("dns server", "it has no address to listen on").Do("add --listen 127.0.0.1:5470")
 	}
-	cfg := Config{Current: func() *dns.Snapshot { return snapshot }, Log: o.Log}
+	cfg := Config{Current: current, Log: o.Log}
 	for _, address := range o.Listen {
 		sockets, err := Listen(ctx, address, o.Threads)
 		if err != nil {

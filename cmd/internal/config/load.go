@@ -41,8 +41,9 @@ type loader struct {
 }
 
 // Load reads a file, or all *.yaml and *.yml files of a directory. The error is
-// either one fault about the path or [Problems].
-func Load(path string) (*Config, error) {
+// either one fault about the path or [Problems]. Further zones, which were read
+// from elsewhere, become part of the fleet and are checked with it.
+func Load(path string, further ...regions.Zone) (*Config, error) {
 	files, err := filesOf(path)
 	if err != nil {
 		return nil, err
@@ -54,6 +55,10 @@ func Load(path string) (*Config, error) {
 			return nil, fault.Invalidf("configuration "+file, "cannot be read: %v", plain(err)).Do("check that it exists and that this user may read it")
 		}
 		l.read(file, text)
+	}
+	for _, z := range further {
+		l.files[z.File] = z.File
+		l.fleet.Zones = append(l.fleet.Zones, z)
 	}
 	l.verify(path)
 	if len(l.problems) > 0 {

@@ -2,6 +2,8 @@ package etcd
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +19,9 @@ type DB struct {
 	conn  atomic.Pointer[conn] // nil while calls can only fail
 	why   atomic.Pointer[fault.Error]
 	ready chan struct{}
+
+	mu    sync.Mutex
+	terms map[*term]chan struct{} // closed when the term has withdrawn
 }
 
 // conn is the part of an etcd client that we use. Keys are put below keyspace
@@ -37,8 +42,8 @@ func New(s Settings) (*DB, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	d := &DB{set: s, ready: make(chan struct{})}
-	d.absent("is not running yet", nil)
+	d := &DB{set: s, ready: make(chan struct{}), terms: map[*term]chan struct{}{}}
+	d.absent("is not running yet")
 	return d, nil
 }
 
@@ -46,9 +51,14 @@ func New(s Settings) (*DB, error) {
 func (d *DB) Ready() <-chan struct{} { return d.ready }
 
 // Run keeps the database open until ctx ends, and returns nil then. It
-// returns earlier, with a sentence, if an embedded member cannot start or
-// dies; after a death some of etcd's goroutines are left behind, and only a
-// new process can open the database again.
+// returns earlier, with a sentence, only for what the person who starts the
+// program can mend: a port or a directory in use, a directory that may not be
+// written, a newer version's, a certificate.
+//
+// What happens by itself, such as a disk that is full or damaged, at the start
+// or later, must not take the process down with it. It is logged, each call
+// answers with it, and Run waits for ctx. Some of etcd's goroutines are left
+// behind then, and only a new process can open the database again.
 func (d *DB) Run(ctx context.Context) error {
 	run := d.runEmbedded
 	if len(d.set.Endpoints) > 0 {
@@ -56,19 +66,39 @@ func (d *DB) Run(ctx context.Context) error {
 	}
 	err := run(ctx)
 	d.conn.Store(nil)
-	if err != nil {
-		d.absent("has stopped", err)
+	if err == nil {
+		d.absent("is closed")
+		return nil
+	}
+	d.gone(err)
+	if d.mistake(err) {
 		return err
 	}
-	d.absent("is closed", nil)
+	d.set.Log.Error("store lost, nothing can be decided here", "problem", err.Error())
+	<-ctx.Done()
 	return nil
 }
 
+// mistake reports whether err is the doing of who started the program.
+func (d *DB) mistake(err error) bool {
+	select {
+	case <-d.ready:
+		return false
+	default:
+	}
+	return fault.Is(err, fault.Invalid) || fault.Is(err, fault.Conflict) || fault.Is(err, fault.Denied)
+}
+
 // absent sets what calls are told while there is no connection.
-func (d *DB) absent(problem string, err error) {
-	f := fault.Unavailablef("store", "%s %s", d.where(), problem)
-	if err != nil {
-		f.Err = err
+func (d *DB) absent(problem string) {
+	d.why.Store(fault.Unavailablef("store", "%s %s", d.where(), problem))
+}
+
+// gone makes calls say why there will be no connection any more.
+func (d *DB) gone(err error) {
+	f := fault.Unavailablef("store", "%s has stopped", d.where()).Because(err)
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		f = &fault.Error{Kind: fault.Unavailable, Subject: e.Subject, Problem: e.Problem, Remedy: e.Remedy, Err: e.Err}
 	}
 	d.why.Store(f)
 }
@@ -97,6 +127,7 @@ func (d *DB) runExternal(ctx context.Context) error {
 	d.conn.Store(newConn(c))
 	d.awaitFirstAnswer(ctx)
 	<-ctx.Done()
+	d.awaitWithdrawals()
 	return nil
 }
 
@@ -132,9 +163,9 @@ func (d *DB) revision(ctx context.Context) (int64, error) {
 	return resp.Header.Revision, nil
 }
 
-func pause(ctx context.Context, for_ time.Duration) {
+func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(for_):
+	case <-time.After(d):
 	}
 }

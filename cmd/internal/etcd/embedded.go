@@ -21,7 +21,7 @@ import (
 
 // graceful is how long a member that has died may take to put its things
 // away before it is left behind.
-const graceful = 5 * time.Second
+const graceful = 2 * time.Second
 
 func (d *DB) runEmbedded(ctx context.Context) error {
 	unlock, err := lock(d.set.Dir)
@@ -35,7 +35,7 @@ func (d *DB) runEmbedded(ctx context.Context) error {
 	}
 	defer remove()
 
-	d.absent("is starting", nil)
+	d.absent("is starting")
 	dead := newCasualty()
 	member, err := start(ctx, d.config(sockets, dead), dead)
 	switch {
@@ -67,7 +67,7 @@ func (d *DB) runEmbedded(ctx context.Context) error {
 
 // serve returns when ctx ends, or with an error when the member dies.
 func (d *DB) serve(ctx context.Context, member *embed.Etcd, dead *casualty) error {
-	d.absent("has no quorum yet", nil)
+	d.absent("has no quorum yet")
 	select {
 	case <-ctx.Done():
 		return nil
@@ -81,11 +81,12 @@ func (d *DB) serve(ctx context.Context, member *embed.Etcd, dead *casualty) erro
 	defer client.Close()
 	d.conn.Store(newConn(client))
 	defer d.conn.Store(nil)
-	d.absent("is closing", nil)
+	d.absent("is closing")
 	close(d.ready)
 	d.set.Log.Info("store open", "dir", d.set.Dir, "member", d.set.Name, "members", max(1, len(d.set.Peers)))
 	select {
 	case <-ctx.Done():
+		d.awaitWithdrawals()
 		return nil
 	case <-dead.dead:
 		return d.set.explain(dead.words())

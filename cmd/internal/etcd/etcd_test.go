@@ -9,6 +9,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
 
 	"fairlead/cmd/internal/etcd"
 	"fairlead/cmd/internal/store"
@@ -117,4 +118,53 @@ func TestEmbeddedStore(t *testing.T) {
 		ready(t, d)
 		return d
 	})
+}
+
+func TestNothingIsLeftRunning(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	d, stop := open(t, alone(t.TempDir()))
+	ready(t, d)
+	ctx, cancel := context.WithCancel(t.Context())
+	led, ended := make(chan struct{}), make(chan struct{}, 2)
+	go func() {
+		d.Lead(ctx, "engine", "one", func(ctx context.Context, _ store.Lease) error {
+			close(led)
+			<-ctx.Done()
+			return nil
+		})
+		ended <- struct{}{}
+	}()
+	go func() {
+		d.Watch(ctx, store.Prefix(""), 0, func(store.Change) {})
+		ended <- struct{}{}
+	}()
+	<-led
+	cancel()
+	<-ended
+	<-ended
+	stop()
+	goleak.VerifyNone(t, before)
+}
+
+func TestALeaderThatStopsGivesItsPlaceFree(t *testing.T) {
+	dir := t.TempDir()
+	d, stop := open(t, alone(dir))
+	ready(t, d)
+	led := make(chan store.Lease, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go d.Lead(ctx, "engine", "one", func(ctx context.Context, l store.Lease) error {
+		led <- l
+		<-ctx.Done()
+		time.Sleep(100 * time.Millisecond) // puts its things away
+		return nil
+	})
+	<-led
+	cancel() // and at once the database, as a process does that ends
+	stop()
+	d, _ = open(t, alone(dir))
+	ready(t, d)
+	page, err := d.Range(t.Context(), store.Query{Span: store.LeaderKeys("engine")})
+	if err != nil || len(page.Pairs) != 0 {
+		t.Errorf("the place of a leader that has stopped is still taken: %+v, %v", page.Pairs, err)
+	}
 }

@@ -87,6 +87,7 @@ func (d *DB) stand(ctx context.Context, name, who string, evict bool) (*term, er
 func (t *term) serve(ctx context.Context, f func(context.Context, store.Lease) error) (led bool, err error) {
 	ctx, end := context.WithCancel(ctx)
 	var wg sync.WaitGroup
+	defer t.d.register(t)()
 	defer wg.Wait()
 	defer t.withdraw()
 	defer end()
@@ -186,5 +187,40 @@ func (t *term) withdraw() {
 	defer cancel()
 	if _, err := c.lease.Revoke(ctx, t.id); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		t.d.set.Log.Debug("could not give up leadership, its lease will end by itself", "of", t.lease.Name, "problem", err.Error())
+	}
+}
+
+// register makes a closing database wait for t. The function it returns says
+// that t has withdrawn.
+func (d *DB) register(t *term) (done func()) {
+	over := make(chan struct{})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.terms[t] = over
+	return func() {
+		close(over)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.terms, t)
+	}
+}
+
+// awaitWithdrawals gives leaders, whose context has ended with that of the
+// database, time to give their places free, so that others need not wait for
+// leases to end.
+func (d *DB) awaitWithdrawals() {
+	d.mu.Lock()
+	var all []chan struct{}
+	for _, over := range d.terms {
+		all = append(all, over)
+	}
+	d.mu.Unlock()
+	late := time.After(2 * time.Second)
+	for _, over := range all {
+		select {
+		case <-over:
+		case <-late:
+			return
+		}
 	}
 }

@@ -80,10 +80,7 @@ type FeedGap struct {
 	Silent bool           `json:"silent"`
 }
 
-const (
-	restatedFlag = 1 << 7
-	maxFrame     = 64 << 20
-)
+const restatedFlag = 1 << 7 // beside the kind
 
 // encode makes a frame's payload: kind and flag, position, time, and the rest
 // as JSON, so that a new field works when it is absent.

@@ -76,11 +76,14 @@ func read(path string, limit int64, f func(payload []byte) bool) (whole int64, e
 		return 0, err
 	}
 	defer file.Close()
-	var in io.Reader = file
-	if limit > 0 {
-		in = io.LimitReader(file, limit)
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
 	}
-	r := bufio.NewReaderSize(in, 64<<10)
+	if limit == 0 || limit > info.Size() {
+		limit = info.Size()
+	}
+	r := bufio.NewReaderSize(io.LimitReader(file, limit), 64<<10)
 	head := make([]byte, headerSize)
 	if _, err := io.ReadFull(r, head); err != nil || string(head[:len(magic)]) != magic {
 		return 0, fmt.Errorf("%w: it does not begin like a segment", errDamaged)
@@ -98,8 +101,11 @@ func read(path string, limit int64, f func(payload []byte) bool) (whole int64, e
 			return whole, fmt.Errorf("%w: the last record is torn", errDamaged)
 		}
 		size := binary.BigEndian.Uint32(before[:])
-		if size == 0 || size > maxFrame {
-			return whole, fmt.Errorf("%w: a record of %d bytes", errDamaged, size)
+		if size == 0 {
+			return whole, fmt.Errorf("%w: a record of no bytes", errDamaged)
+		}
+		if int64(size) > limit-whole-frameSize { // before so much memory is asked for
+			return whole, fmt.Errorf("%w: the last record is torn", errDamaged)
 		}
 		payload := make([]byte, size)
 		if _, err := io.ReadFull(r, payload); err != nil {

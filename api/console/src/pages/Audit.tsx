@@ -40,7 +40,12 @@ export function Audit() {
             <p className={css.strong}><Said text={verify.data.sentence} /></p>
             {verify.data.head_hash && (
               <p className="small">
-                Head <code className={css.hash}>{verify.data.head_hash}</code>. Note it down elsewhere: it seals everything before it.
+                {!verify.data.sentence.includes(verify.data.head_hash) && (
+                  <>
+                    Head <code className={css.hash}>{verify.data.head_hash}</code>.{" "}
+                  </>
+                )}
+                Note it down elsewhere: it seals everything before it.
               </p>
             )}
           </div>
@@ -102,7 +107,7 @@ export function Audit() {
                   </td>
                   <td data-label="What">
                     <span>
-                      <Said text={e.sentence} bare />
+                      {e.sentence}
                       {e.reason && <span className={tables.sub}>Reason: {e.reason}</span>}
                       <span className={tables.sub}>
                         {e.kind.replaceAll("_", " ")}, {e.subject}

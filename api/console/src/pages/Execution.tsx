@@ -9,7 +9,7 @@ import { FaultNote, stop } from "../parts/FaultNote";
 import { ArrowIcon } from "../parts/icons";
 import { Mark } from "../parts/Mark";
 import { Empty, PageHead, Panel, Waiting } from "../parts/Panel";
-import { Said } from "../parts/Said";
+import { Said, useSentence } from "../parts/Said";
 import { Tag } from "../parts/Tag";
 import { count, fullTime, instant, short, timeOfDay, withUnit } from "../state/format";
 import { callsForPerson, operations, runLook } from "../state/words";
@@ -22,6 +22,7 @@ import { ReasonDialog } from "./steering/ReasonDialog";
 export function Execution({ id, me }: { id: string; me: Whoami }) {
   const query = useExecution(id);
   const run = query.data;
+  const sentence = useSentence();
   const over = <Link href="/executions">Runs</Link>;
   if (run === undefined) {
     return (
@@ -35,7 +36,7 @@ export function Execution({ id, me }: { id: string; me: Whoami }) {
   return (
     <>
       <PageHead
-        title={run.title}
+        title={sentence(run.title)}
         tab={`${look.word}: ${run.title}`}
         over={over}
         detail={
@@ -44,7 +45,7 @@ export function Execution({ id, me }: { id: string; me: Whoami }) {
               {look.word}
             </Tag>
             <span role="status" aria-label="Where the run stands" className={css.sentence}>
-              <Said text={run.sentence} />
+              {run.sentence.toLowerCase() !== look.word.toLowerCase() && <Said text={run.sentence} />}
             </span>
           </div>
         }
@@ -100,7 +101,9 @@ export function Execution({ id, me }: { id: string; me: Whoami }) {
                     </Link>,
                   ],
                   run.ungraceful ? ["Ungraceful", "The old writer is taken for lost."] : null,
-                  ...Object.entries(run.params).map(([name, value]) => [name.replaceAll("_", " "), withUnit(name, value)] as const),
+                  ...Object.entries(run.params)
+                    .filter(([name]) => name !== "database" && name !== "to" && name !== "from")
+                    .map(([name, value]) => [name.replaceAll("_", " "), withUnit(name, value)] as const),
                   ["Run", <code key="i">{run.id}</code>],
                 ]}
               />

@@ -4,9 +4,10 @@ import type { Alarm, Execution, ExecutionSummary, Status, Whoami } from "../api/
 import { useExecutions, useStatus } from "../api/queries";
 import { Age, Elapsed } from "../parts/Age";
 import { Boundary } from "../parts/Boundary";
-import { FaultNote, stop } from "../parts/FaultNote";
+import { FaultNote } from "../parts/FaultNote";
 import { Mark } from "../parts/Mark";
 import { Empty, PageHead, Panel, Waiting } from "../parts/Panel";
+import { Remedy } from "../parts/Remedy";
 import { capitalise, names, Said } from "../parts/Said";
 import { Tag } from "../parts/Tag";
 import { count } from "../state/format";
@@ -110,17 +111,17 @@ function Alarms({ alarms }: { alarms: readonly Alarm[] }) {
               <div className={css.alarmText}>
                 <p className={css.alarmSentence}>
                   <span className="visually-hidden">{look.word}: </span>
-                  <Said text={a.sentence} />
+                  <Said text={about(a)} />
                 </p>
                 {a.remedy && (
                   <p>
                     <span className="soft">What to do: </span>
-                    {stop(a.remedy)}
+                    <Remedy text={a.remedy} />
                   </p>
                 )}
               </div>
               <p className={css.alarmMeta}>
-                <span>{a.subject}</span>
+                <Subject of={a.subject} />
                 <Age at={a.since} />
               </p>
             </li>
@@ -129,6 +130,28 @@ function Alarms({ alarms }: { alarms: readonly Alarm[] }) {
       </ul>
     </section>
   );
+}
+
+/** An alarm names what it is about, even where its sentence leaves that to its subject. */
+function about(a: Alarm): string {
+  const name = a.subject.split(" ").pop() ?? "";
+  return name === "" || a.sentence.includes(name) ? a.sentence : `${name}: ${a.sentence}`;
+}
+
+/** What an alarm is about, leading to where something can be done. */
+function Subject({ of }: { of: string }) {
+  const [kind, name] = of.split(" ");
+  const to =
+    name === undefined
+      ? undefined
+      : kind === "region"
+        ? `/regions/${name}`
+        : kind === "service"
+          ? `/services/${name}`
+          : kind === "database"
+            ? `/runbooks?database=${encodeURIComponent(name)}`
+            : undefined;
+  return to ? <Link href={to}>{of}</Link> : <span>{of}</span>;
 }
 
 function OpenRuns({ runs }: { runs: readonly ExecutionSummary[] }) {
@@ -142,7 +165,9 @@ function OpenRuns({ runs }: { runs: readonly ExecutionSummary[] }) {
               <Mark shape={look.shape} tone={look.tone} size={20} />
               <div className={css.alarmText}>
                 <p className={css.alarmSentence}>
-                  <Link href={`/executions/${x.id}`}>{x.title}</Link>
+                  <Link href={`/executions/${x.id}`}>
+                    <Said text={x.title} bare />
+                  </Link>
                 </p>
                 <p>
                   <Said text={x.sentence} />

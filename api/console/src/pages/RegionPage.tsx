@@ -209,7 +209,7 @@ export function EndpointCard({ endpoint: e, service, at }: { endpoint: Endpoint;
                     </span>
                   </td>
                   <td className={css.because2}>
-                    <Said text={r.because} bare />
+                    {r.because ? <Said text={r.because} bare /> : r.state === "up" ? "Answered as it should" : "–"}
                   </td>
                   <td className={`${css.right} num`} data-none={r.latency_ms === undefined || undefined}>{r.latency_ms === undefined ? "–" : span(r.latency_ms)}</td>
                   <td className={css.right}>

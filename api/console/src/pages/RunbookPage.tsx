@@ -10,6 +10,7 @@ import { ArrowIcon } from "../parts/icons";
 import { Mark } from "../parts/Mark";
 import { useSettled } from "../parts/now";
 import { Empty, PageHead, Panel, Waiting } from "../parts/Panel";
+import { Said } from "../parts/Said";
 import { bytes, short, span } from "../state/format";
 import css from "./RunbookPage.module.css";
 import { PlannedSteps } from "./run/Steps";
@@ -143,12 +144,13 @@ function Param({
   databases: readonly Database[];
   set: (value: string) => void;
 }) {
-  const label = p.name.replaceAll("_", " ");
+  const label = capital(p.name.replaceAll("_", " "));
+  const description = capital(p.description);
   if (p.type === "boolean") {
     return (
       <Checkbox
         label={label}
-        description={p.description}
+        description={description}
         checked={value === "true"}
         onChange={(e) => set(e.currentTarget.checked ? "true" : "false")}
       />
@@ -159,7 +161,7 @@ function Param({
     return (
       <NativeSelect
         label={label}
-        description={p.description}
+        description={description}
         required={p.required}
         value={value}
         onChange={(e) => set(e.currentTarget.value)}
@@ -171,7 +173,7 @@ function Param({
   return (
     <TextInput
       label={label}
-      description={[p.description, unit].filter(Boolean).join("; ")}
+      description={[description, unit].filter(Boolean).join("; ")}
       required={p.required}
       value={value}
       onChange={(e) => set(e.currentTarget.value)}
@@ -198,7 +200,9 @@ function Preview({ plan, intent, current, me }: { plan: Plan; intent: Intent; cu
         }
       >
         <div className={css.plan}>
-          <p className={css.planTitle}>{plan.title}</p>
+          <p className={css.planTitle}>
+            <Said text={plan.title} bare />
+          </p>
           {refused && (
             <Sentences tone="degraded" title="It would be refused now">
               {plan.refusals.map((r) => (
@@ -211,7 +215,9 @@ function Preview({ plan, intent, current, me }: { plan: Plan; intent: Intent; cu
           {plan.dangers.length > 0 && (
             <Sentences tone="degraded" title="What cannot be taken back">
               {plan.dangers.map((d) => (
-                <li key={d}>{d}</li>
+                <li key={d}>
+                  <Said text={d} />
+                </li>
               ))}
             </Sentences>
           )}
@@ -258,6 +264,8 @@ function Preview({ plan, intent, current, me }: { plan: Plan; intent: Intent; cu
     </>
   );
 }
+
+const capital = (text: string) => (text === "" ? "" : text[0]!.toUpperCase() + text.slice(1));
 
 export function EnvelopeFacts({ envelope, hash }: { envelope: Plan["envelope"]; hash: string }) {
   return (

@@ -64,7 +64,7 @@ function Table({ runs }: { runs: readonly ExecutionSummary[] }) {
             <tr key={x.id}>
               <th scope="row" className={tables.wide}>
                 <Link href={`/executions/${x.id}`} className={tables.strong}>
-                  {x.title}
+                  <Said text={x.title} bare />
                 </Link>
                 <span className={tables.sub}>{x.reason}</span>
               </th>

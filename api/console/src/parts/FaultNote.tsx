@@ -2,6 +2,7 @@ import { Button } from "@mantine/core";
 import { Fault } from "../api/client";
 import css from "./FaultNote.module.css";
 import { Mark } from "./Mark";
+import { Remedy } from "./Remedy";
 import { Said } from "./Said";
 
 /** What went wrong and what to do now, as sentences. */
@@ -16,7 +17,7 @@ export function FaultNote({ error, retry }: { error: unknown; retry?: () => void
       <Mark shape={soft ? "degraded" : "down"} tone={soft ? "degraded" : "down"} size={18} />
       <div className={css.text}>
         <p className={css.detail}><Said text={fault.message} /></p>
-        {fault.remedy !== "" && <p>What to do: {stop(fault.remedy)}</p>}
+        {fault.remedy !== "" && <p>What to do: <Remedy text={fault.remedy} /></p>}
       </div>
       {retry && (
         <Button variant="default" size="xs" onClick={retry}>

@@ -7,9 +7,17 @@ import { stop } from "./FaultNote";
  * name, which keeps its own spelling.
  */
 export function Said({ text, bare }: { text: string; bare?: boolean }) {
-  const status = useQueryClient().getQueryData<Status>(["status"]);
-  const capital = capitalise(text, status ? names(status) : new Set());
+  const capital = useSentence()(text);
   return <>{bare ? capital : stop(capital)}</>;
+}
+
+/** The same for where only plain text can stand: headings and titles. */
+export function useSentence(): (text: string) => string {
+  const queries = useQueryClient();
+  return (text) => {
+    const status = queries.getQueryData<Status>(["status"]);
+    return capitalise(text, status ? names(status) : new Set());
+  };
 }
 
 /** Every name that the fleet gives to something. */

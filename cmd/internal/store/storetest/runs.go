@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -106,6 +107,9 @@ func journalPositions(t *testing.T, kv store.KV) {
 	}
 	_, err := s.Append(t.Context(), store.Lease{}, "run-1", 0, paused())
 	wants(t, "an event before the end", err, fault.Conflict, "stands at event 1")
+	if !errors.Is(err, store.ErrMoved) {
+		t.Errorf("an event before the end = %v, want ErrMoved", err)
+	}
 	_, err = s.Append(t.Context(), store.Lease{}, "run-1", 7, paused())
 	wants(t, "an event beyond the end", err, fault.Conflict)
 	_, err = s.Append(t.Context(), store.Lease{}, "run-9", 0, paused())
@@ -124,8 +128,26 @@ func journalPositions(t *testing.T, kv store.KV) {
 	}
 	_, err = s.Execution(t.Context(), "run-9")
 	wants(t, "the journal of a run that is not there", err, fault.NotFound)
-	if n := mustVerify(t, s); n != 2+4 {
-		t.Errorf("%d entries, want the beginning, the fleet and 4 events", n)
+	if _, err := s.Record(t.Context(), store.Entry{Principal: "bob", Act: "note", Sentence: "something else"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Append(t.Context(), store.Lease{}, "run-1", 4, resumed()); err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := s.Journal(t.Context(), "run-1")
+	if err != nil || len(sealed) != 5 {
+		t.Fatalf("sealed journal = %+v, %v", sealed, err)
+	}
+	for i, want := range []uint64{3, 4, 5, 6, 8} {
+		entries, _, err := s.Audit(t.Context(), int64(sealed[i].Number), 1)
+		if err != nil || sealed[i].Number != want || entries[0].Hash != sealed[i].Hash || entries[0].Execution != "run-1" {
+			t.Errorf("event %d is sealed by entry %d (%+v, %v), want %d", i+1, sealed[i].Number, entries, err, want)
+		}
+	}
+	_, err = s.Journal(t.Context(), "run-9")
+	wants(t, "the sealed journal of a run that is not there", err, fault.NotFound)
+	if n := mustVerify(t, s); n != 2+4+2 {
+		t.Errorf("%d entries, want the beginning, the fleet, a note and 5 events", n)
 	}
 }
 

@@ -7,6 +7,7 @@ import { Said } from "../../parts/Said";
 import { Tag } from "../../parts/Tag";
 import { count, withUnit } from "../../state/format";
 import { stepLook } from "../../state/words";
+import { parseChecks } from "./checks";
 import css from "./Steps.module.css";
 
 /** Steps of one parallel group stay together; every other step stands alone. */
@@ -46,7 +47,7 @@ export function PlannedSteps({ steps }: { steps: readonly PlannedStep[] }) {
                 {s.description !== s.name && <p className={css.text}>
                     <Said text={s.description} />
                   </p>}
-                {s.danger && (
+                {s.danger && !s.no_return && (
                   <p className={css.danger}>
                     <Mark shape="degraded" tone="degraded" size={14} />
                     <span>
@@ -55,7 +56,7 @@ export function PlannedSteps({ steps }: { steps: readonly PlannedStep[] }) {
                   </p>
                 )}
                 {s.compensate && <p className={css.quiet}>Undone by: {stop(s.compensate)}</p>}
-                {s.if_aborted && s.if_aborted !== before(steps, s) && <p className={css.quiet}>If aborted after it: {stop(s.if_aborted)}</p>}
+                {s.if_aborted && !s.no_return && s.if_aborted !== before(steps, s) && <p className={css.quiet}>If aborted after it: {stop(s.if_aborted)}</p>}
                 {s.no_return && <NoReturn />}
               </div>
             </div>
@@ -115,7 +116,7 @@ function LiveStep({ step: s, run }: { step: Step; run: Execution }) {
             <Said text={s.detail} />
           </p>
         )}
-        {s.danger && (s.state === "pending" || s.state === "ready") && (
+        {s.danger && !s.no_return && (s.state === "pending" || s.state === "ready") && (
           <p className={css.danger}>
             <Mark shape="degraded" tone="degraded" size={14} />
             <span>
@@ -123,7 +124,7 @@ function LiveStep({ step: s, run }: { step: Step; run: Execution }) {
                     </span>
           </p>
         )}
-        {s.no_return && run.state !== "ended" && <NoReturn />}
+        {s.no_return && (s.state === "pending" || s.state === "ready") && run.state !== "ended" && <NoReturn />}
         {s.approvals && s.approvals.length > 0 && (
           <ul className={css.detail} aria-label={`Approvals of ${s.name}`}>
             {s.approvals.map((a) => (
@@ -135,14 +136,19 @@ function LiveStep({ step: s, run }: { step: Step; run: Execution }) {
           </ul>
         )}
         {s.evidence && s.evidence.length > 0 && (
-          <dl className={css.evidence} aria-label={`Evidence of ${s.name}`}>
-            {s.evidence.map((e) => (
-              <div key={e.name}>
-                <dt>{e.name.replaceAll("_", " ")}</dt>
-                <dd>{withUnit(e.name, e.value)}</dd>
-              </div>
-            ))}
-          </dl>
+          <details className={css.evidenceFold} open={s.state === "failed" || s.state === "unknown"}>
+            <summary>{count(s.evidence.length, "finding")}</summary>
+            <dl className={css.evidence} aria-label={`Evidence of ${s.name}`}>
+              {s.evidence.map((e) => (
+                <div key={e.name}>
+                  <dt>{e.name.replaceAll("_", " ")}</dt>
+                  <dd>
+                    <Finding name={e.name} value={e.value} />
+                  </dd>
+                </div>
+              ))}
+            </dl>
+          </details>
         )}
         {(s.attempts > 1 || s.ended_at) && (
           <p className={css.quiet}>
@@ -159,6 +165,30 @@ function LiveStep({ step: s, run }: { step: Step; run: Execution }) {
   );
 }
 
+/** A finding may be a list of checks; then each is shown with its own mark. */
+function Finding({ name, value }: { name: string; value: string }) {
+  const checks = parseChecks(value);
+  if (checks === null) return <>{withUnit(name, value)}</>;
+  return (
+    <ul className={css.checks}>
+      {checks.map((c) => (
+        <li key={c.name}>
+          <Mark shape={c.ok ? "up" : "down"} tone={c.ok ? "up" : "down"} size={13} />
+          <span>
+            <span className="visually-hidden">{c.ok ? "passed: " : "failed: "}</span>
+            {c.detail || c.name.replaceAll("_", " ")}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 function NoReturn() {
-  return <p className={css.noReturn}>After this step there is no way back, only forward.</p>;
+  return (
+    <p className={css.danger}>
+      <Mark shape="degraded" tone="degraded" size={14} />
+      <span>After this step there is no way back, only forward.</span>
+    </p>
+  );
 }

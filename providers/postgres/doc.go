@@ -36,6 +36,9 @@
 // system_identifier, slot, method, checks (JSON), and for lag those of
 // [Lag.Values].
 //
+// It needs PostgreSQL 15 or newer: older ones have neither the role pg_checkpoint
+// nor rights on single parameters.
+//
 // # The surprising choices
 //
 // Promotion asks for the fence again, at the moment of promoting. Lag is never

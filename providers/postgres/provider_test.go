@@ -340,6 +340,9 @@ func TestFailoverOfAKilledPrimary(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	c.end()
 	lost := c.lost(t, b.Standby)
+	if !strings.Contains(l.Values["source"], "its disk") || l.Values["bytes_min"] != l.Values["bytes_max"] || len(lost) > 0 && l.Values["bytes_max"] == "0" {
+		t.Errorf("%d rows are lost; receipt %v; want an exact number of bytes, read from the old primary's disk", len(lost), l.Values)
+	}
 	worst, err := strconv.ParseFloat(l.Values["seconds_max"], 64)
 	if err != nil {
 		t.Fatalf("seconds_max is %q", l.Values["seconds_max"])

@@ -332,13 +332,23 @@ func (w *world) set() *steps.Set {
 // begin plans a shipped runbook and starts a run of it.
 func begin(t testing.TB, m *memory, w *world, id runbooks.ExecutionID, name string, params map[string]string) {
 	t.Helper()
-	var rb runbooks.Runbook
+	beginBook(t, m, w, id, book(t, name), params)
+}
+
+// book returns a shipped runbook.
+func book(t testing.TB, name string) runbooks.Runbook {
+	t.Helper()
 	for _, d := range shipped.Documents() {
 		if d.Name == name {
-			rb, _ = runbooks.Parse(d.File, d.Text, steps.Kinds())
+			rb, problems := runbooks.Parse(d.File, d.Text, steps.Kinds())
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			return rb
 		}
 	}
-	beginBook(t, m, w, id, rb, params)
+	t.Fatalf("no runbook %s is shipped", name)
+	return runbooks.Runbook{}
 }
 
 func beginBook(t testing.TB, m *memory, w *world, id runbooks.ExecutionID, rb runbooks.Runbook, params map[string]string) {

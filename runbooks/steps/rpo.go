@@ -24,6 +24,7 @@ type rpo struct {
 	acceptUnknown bool
 	raised        bool // above what the database allows by itself
 	approved      bool // the plan has people approve it
+	planned       bool // the old writer is stopped cleanly first, so only its backlog counts
 	database      regions.DatabaseID
 	describe      string
 }
@@ -51,14 +52,18 @@ var rpoKind = kind{
 		}
 		g.seconds = last.Seconds()
 		// A planned move waits for what the standby lacks and loses nothing, so
-		// its ceiling only bounds that wait.
-		g.raised = b.start.Ungraceful && (g.bytes > d.MaxLagBytes || last > d.MaxLagTime || g.acceptUnknown)
+		// its ceiling only bounds that wait, which depends on the bytes.
+		g.planned = !b.start.Ungraceful
+		g.raised = !g.planned && (g.bytes > d.MaxLagBytes || last > d.MaxLagTime || g.acceptUnknown)
 		for _, p := range b.start.Plan {
 			g.approved = g.approved || p.Approvals > 0
 		}
 		to := regions.ID(b.with("to", string(b.start.To)))
 		g.request = request(b, "lag", d.ID, to)
 		g.describe = fmt.Sprintf("measure what promoting %s in %s would lose now; go on only if that is at most %s and %v", d.ID, to, inBytes(g.bytes), last)
+		if g.planned {
+			g.describe = fmt.Sprintf("measure how far %s in %s is behind; go on only if that is at most %s, which it then catches up", d.ID, to, inBytes(g.bytes))
+		}
 		if g.acceptUnknown {
 			g.describe += ", or cannot be known"
 		}
@@ -85,7 +90,7 @@ func (g rpo) Act(ctx context.Context, sc runbooks.Scope) error {
 	loss := readLoss(res.Values)
 	sc.SetAll(loss.values(g.bytes, g.seconds))
 	sc.Note("%s", loss)
-	if res.Detail != "" {
+	if loss.unknown() && res.Detail != "" {
 		sc.Note("%s", res.Detail)
 	}
 	return runbooks.Refuse(g.judge(loss))
@@ -94,6 +99,9 @@ func (g rpo) Act(ctx context.Context, sc runbooks.Scope) error {
 // judge says why a loss is too much, or nil.
 func (g rpo) judge(l loss) error {
 	subject := "database " + string(g.database)
+	if g.planned {
+		return g.judgeBacklog(l)
+	}
 	switch over := l.over(g.bytes, g.seconds); {
 	case g.raised && !g.approved:
 		return fault.Deniedf(subject, "the ceiling is raised above what the database allows (%s, or a loss that cannot be known), and nobody is asked to approve it", inBytes(g.bytes)).
@@ -104,6 +112,19 @@ func (g rpo) judge(l loss) error {
 	case over != "":
 		return fault.Conflictf(subject, "a promotion would lose %s, above the ceiling of %s", l, over).
 			Do("wait until the standby has caught up; or run with a higher max_loss_bytes or max_loss_time and have that approved")
+	}
+	return nil
+}
+
+// judgeBacklog says why a standby is too far behind for a planned move.
+func (g rpo) judgeBacklog(l loss) error {
+	subject := "database " + string(g.database)
+	switch {
+	case l.bytesMax == nil && !g.acceptUnknown:
+		return fault.Conflictf(subject, "how far the standby is behind cannot be known: %s", l).Do("see that the old writer and the standby answer")
+	case l.bytesMax != nil && *l.bytesMax > g.bytes:
+		return fault.Conflictf(subject, "the standby is %s behind, above the limit of %s; writers would wait while it catches up", inBytes(*l.bytesMax), inBytes(g.bytes)).
+			Do("wait until it has caught up, or run with a higher max_lag_bytes")
 	}
 	return nil
 }

@@ -39,6 +39,9 @@ func TestTheRPOGate(t *testing.T) {
 		{"a raised ceiling that nobody approves does not", lag("0", "0"), map[string]string{"max_loss_bytes": "4MiB"}, false, false, "nobody is asked to approve"},
 		{"an unknown loss that people accept passes", lag("unknown", "unknown"), map[string]string{"accept_unknown": "true"}, true, false, ""},
 		{"a lowered ceiling needs nobody", lag("5000", "0"), map[string]string{"max_loss_bytes": "4096"}, false, false, "above the ceiling of 4.0 KiB"},
+		{"a planned move does not mind an unknown time", lag("1000", "unknown"), nil, false, true, ""},
+		{"a planned move needs to know the bytes", lag("unknown", "3"), nil, false, true, "cannot be known"},
+		{"a planned move does not wait too long", lag("2000000", "2"), nil, false, true, "above the limit of 1.0 MiB"},
 		{"a planned move may wait for more without approval", lag("2000000", "2"), map[string]string{"max_loss_bytes": "4MiB"}, false, true, ""},
 	}
 	for _, tt := range tests {

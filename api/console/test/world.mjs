@@ -297,7 +297,7 @@ export const steps = [
 
 /** @type {Record<string, Schemas["Evidence"][]>} */
 export const evidence = {
-  preflight: [{ name: "writer", value: "us-east, timeline 1" }, { name: "standby", value: "eu-central, timeline 1, streaming" }],
+  preflight: [{ name: "checks", value: JSON.stringify([{ name: "from_writes", ok: "true", detail: "us-east is a primary" }, { name: "streaming", ok: "true", detail: "eu-central streams from us-east" }, { name: "slot", ok: "true", detail: "there is a slot for the way back" }]) }, { name: "writer", value: "us-east, timeline 1" }, { name: "standby", value: "eu-central, timeline 1, streaming" }],
   "rpo-gate": [{ name: "receipt", value: "0 bytes and 0 s, measured 0.2 s ago" }, { name: "ceiling_bytes", value: "16777216" }],
   fence: [{ name: "fenced_by", value: "agent at us-east:8472" }, { name: "last_wal", value: "0/3A5F2C8" }],
   replay: [{ name: "replayed", value: "0/3A5F2C8" }, { name: "missing_bytes", value: "0" }],

@@ -132,7 +132,7 @@ func TestPlay(t *testing.T) {
 			t.Fatalf("%s: %v %s", line, err, b)
 		}
 		out.await(t, `the shop in us-east has been killed`, done)
-		out.await(t, `www\.shop\.example: people in US East are sent to eu-central \(were: us-east\)`, done)
+		out.await(t, `www\.shop\.example: people in US East are sent to eu-central \(before: us-east\)`, done)
 	})
 	t.Run("it opens again on demand", func(t *testing.T) {
 		reply, err := Tell(t.Context(), "start us-east")

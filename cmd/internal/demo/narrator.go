@@ -69,9 +69,9 @@ func (n *narrator) answers(ctx context.Context) {
 	}
 	var questions []question
 	for _, p := range world.Places() {
-		questions = append(questions, question{world.ReadsName, "people in " + p.Title, p.Client})
+		questions = append(questions, question{world.ReadsName, "people in " + p.Title + " are", p.Client})
 	}
-	questions = append(questions, question{world.WritesName, "everybody", world.Places()[0].Client})
+	questions = append(questions, question{world.WritesName, "everybody is", world.Places()[0].Client})
 	last := map[question]string{}
 	every(ctx, 200*time.Millisecond, func() {
 		for _, q := range questions {
@@ -84,7 +84,7 @@ func (n *narrator) answers(ctx context.Context) {
 				now = regionsOf(answer.Addresses)
 			}
 			if before, known := last[q]; known && before != now {
-				n.say("%s: %s are sent to %s (were: %s)", q.name, q.who, now, before)
+				n.say("%s: %s sent to %s (before: %s)", q.name, q.who, now, before)
 			}
 			last[q] = now
 		}

@@ -31,6 +31,12 @@ func play(ctx context.Context, o Options) (err error) {
 	fmt.Fprintln(o.Out, "Building a small world on loopback:")
 	w, err := world.Build(ctx, world.Options{Program: o.Program, Fixed: !o.anyPorts, Keep: o.Keep, Nodes: 1,
 		Progress: func(format string, args ...any) { fmt.Fprintf(o.Out, "  "+format+"\n", args...) }})
+	if left, ok := errors.AsType[*world.LeftBehind](err); ok && ctx.Err() != nil {
+		return left
+	}
+	if ctx.Err() != nil && err != nil {
+		return nil // somebody thought better of it, and Build has cleared up
+	}
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ type DB struct {
 	why   atomic.Pointer[fault.Error]
 	ready chan struct{}
 
+	streams atomic.Uint64 // watches so far, each on a stream of its own
+
 	mu    sync.Mutex
 	terms map[*term]chan struct{} // closed when the term has withdrawn
 }

@@ -2,9 +2,11 @@ package etcd
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/metadata"
 
 	"fairlead/cmd/internal/store"
 	"fairlead/regions/fault"
@@ -44,7 +46,9 @@ type proof struct {
 // follow reports changes until ctx ends, the past is compacted away, or the
 // watch falls behind what a quorum knows. The last happens to a member that
 // is cut off from the others, and etcd does not tell (etcd-io/etcd #8980,
-// #17611), so we ask.
+// #17611), so we ask. A server tells the progress of a stream only when all
+// its watches have begun, which one that waits for the next change has not;
+// so each watch has a stream of its own, by a name that only the client reads.
 func (d *DB) follow(ctx context.Context, span store.Span, from int64, f func(store.Change)) (compacted bool, err error) {
 	c, err := d.client()
 	if err != nil {
@@ -52,6 +56,7 @@ func (d *DB) follow(ctx context.Context, span store.Span, from int64, f func(sto
 	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx, "fairlead-watch", strconv.FormatUint(d.streams.Add(1), 10))
 	changes := c.watcher.Watch(ctx, keyspace+span.From, clientv3.WithRange(keyspace+span.To), clientv3.WithRev(from))
 	tick := time.NewTicker(d.set.Progress)
 	defer tick.Stop()

@@ -317,6 +317,53 @@ func TestStandbyIsAlwaysMarkedAfterAFailedRewind(t *testing.T) {
 	}
 }
 
+func TestTornDataAreNotStartedUntilTheyAreReplaced(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	c := b.Client(t, pgtest.Central)
+	b.StopAgent(t, pgtest.Central)
+	if err := b.Standby.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// As if the agent had died in the middle of a rewind.
+	state := filepath.Join(filepath.Dir(b.Standby.DataDir), "agent", "agent.json")
+	text, err := os.ReadFile(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(state, []byte(strings.Replace(string(text), "{", `{"torn": true,`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.StartAgent(t, pgtest.Central)
+	o := agent.Order{Key: "run", Database: pgtest.Orders, Region: pgtest.Central, Epoch: epoch(5), Upstream: pgtest.East,
+		Slot: postgres.SlotName(pgtest.Central), As: agent.AsStandby}
+	if _, err := c.Do(t.Context(), agent.VerbStart, o); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "did not end") {
+		t.Fatalf("start of torn data = %v, want a conflict", err)
+	}
+	if b.Standby.PID() != 0 {
+		t.Fatal("the agent started torn data")
+	}
+	for _, verb := range []string{agent.VerbReseed, agent.VerbStandby, agent.VerbStart} {
+		do(t, c, verb, o)
+	}
+	eventually(t, "the reseeded standby streams", func() bool {
+		v, err := b.Primary.Value(t.Context(), "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+		return err == nil && v == "1"
+	})
+}
+
+func TestUnreadableMemoryIsSaidAndNothingIsStarted(t *testing.T) {
+	b := pgtest.WithAgents(t)
+	b.StopAgent(t, pgtest.Central)
+	state := filepath.Join(filepath.Dir(b.Standby.DataDir), "agent", "agent.json")
+	if err := os.WriteFile(state, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := agent.New(b.AgentConfig(pgtest.Orders, pgtest.Central), agent.Options{TLS: b.TLS, Authorize: agent.RequireRole("control")})
+	if err == nil || !strings.Contains(err.Error(), state) {
+		t.Errorf("New with a damaged memory = %v, want it refused, naming %s", err, state)
+	}
+}
+
 func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
 	err := agent.Config{Database: "Orders", Region: "us-east", DataDir: "/nonexistent", BinDir: "/nonexistent", User: "nobody-of-that-name",
 		Upstreams: map[regions.ID]agent.Upstream{"us-east": {Stream: "host=x password=y"}}}.Validate()

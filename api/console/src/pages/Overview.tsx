@@ -11,7 +11,7 @@ import { Remedy } from "../parts/Remedy";
 import { capitalise, names, Said } from "../parts/Said";
 import { Tag } from "../parts/Tag";
 import { count } from "../state/format";
-import { headline } from "../state/headline";
+import { about, headline } from "../state/headline";
 import { isOpen, runLook } from "../state/words";
 import { Databases } from "./overview/Databases";
 import { Nodes } from "./overview/Nodes";
@@ -130,12 +130,6 @@ function Alarms({ alarms }: { alarms: readonly Alarm[] }) {
       </ul>
     </section>
   );
-}
-
-/** An alarm names what it is about, even where its sentence leaves that to its subject. */
-function about(a: Alarm): string {
-  const name = a.subject.split(" ").pop() ?? "";
-  return name === "" || a.sentence.includes(name) ? a.sentence : `${name}: ${a.sentence}`;
 }
 
 /** What an alarm is about, leading to where something can be done. */

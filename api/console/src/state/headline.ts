@@ -1,7 +1,7 @@
 // The first sentence a commander reads. It is composed from the status alone,
 // so it can be tested without a screen.
 
-import type { ExecutionSummary, Status } from "../api/client";
+import type { Alarm, ExecutionSummary, Status } from "../api/client";
 import type { Tone } from "../parts/Mark";
 import { count, list } from "./format";
 import { callsForPerson, isOpen } from "./words";
@@ -33,7 +33,7 @@ export function headline(s: Status, runs: readonly ExecutionSummary[] = []): Hea
   if (down.length === s.regions.length) return { tone: "down", sentence: "Every region is down", detail };
   if (down.length > 0) return { tone: "down", sentence: `${list(down)} ${is(down)} down`, detail };
   if (critical.length > 0) {
-    return { tone: "down", sentence: critical.length === 1 ? plain(critical[0]!.sentence) : `${critical.length} critical alarms`, detail };
+    return { tone: "down", sentence: critical.length === 1 ? plain(about(critical[0]!)) : `${critical.length} critical alarms`, detail };
   }
   if (waiting.length > 0) {
     return {
@@ -49,6 +49,12 @@ export function headline(s: Status, runs: readonly ExecutionSummary[] = []): Hea
   }
   if (warnings.length > 0) return { tone: "degraded", sentence: `Users are served; ${count(warnings.length, "thing")} to look at`, detail };
   return { tone: "up", sentence: "Everything serves", detail };
+}
+
+/** An alarm names what it is about, even where its sentence leaves that to its subject. */
+export function about(a: Alarm): string {
+  const name = a.subject.split(" ").pop() ?? "";
+  return name === "" || a.sentence.includes(name) ? a.sentence : `${name}: ${a.sentence}`;
 }
 
 const is = (names: readonly string[]) => (names.length === 1 ? "is" : "are");

@@ -246,10 +246,22 @@ func (w *World) Close() error {
 		w.guard = nil
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("clean up after the demo: %w", err)
+		return &LeftBehind{Dir: w.Dir, Err: err}
 	}
 	return nil
 }
+
+// LeftBehind means that not everything of a world could be ended or removed.
+type LeftBehind struct {
+	Dir string
+	Err error
+}
+
+func (e *LeftBehind) Error() string {
+	return fmt.Sprintf("demo: something is left in %s: %v (end what still runs, and remove the directory)", e.Dir, e.Err)
+}
+
+func (e *LeftBehind) Unwrap() error { return e.Err }
 
 // SubDir makes a directory of the world's, for servers of one's own.
 func (w *World) SubDir(name string) (string, error) {

@@ -1,0 +1,12 @@
+import { launch, person } from "./browser.mjs";
+const base = process.env.BASE_URL, token = process.env.TOKEN_ONE;
+const browser = await launch();
+const p = await person(browser, { viewport: { width: 1360, height: 900 }, colorScheme: process.env.SCHEME ?? "light" });
+const page = p.page ?? p;
+await page.goto(base + "/");
+await page.getByLabel("Token", { exact: true }).fill(token);
+await page.getByRole("button", { name: "Sign in", exact: true }).click();
+await page.getByRole("navigation", { name: "Main" }).waitFor();
+await page.waitForTimeout(2500);
+await page.screenshot({ path: process.env.OUT, fullPage: process.env.FULL === "1" });
+await browser.close();

@@ -8,6 +8,9 @@ GOFLAGS += -trimpath
 LDFLAGS := -s -w -X fairlead/cmd/internal/version.Version=$(VERSION)
 CONSOLE := $(shell find api/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
+# Packages whose tests start whole worlds of processes and hold them to bounds in time: one after another, with nothing beside them.
+WORLDS := ^fairlead/cmd/(internal/(daemon|demo|manual)|fairlead)
+
 .PHONY: build demo test lint bench fuzz clean
 
 build: bin/fairlead ## bin/fairlead, with its console
@@ -30,7 +33,10 @@ test: ## everything, the race detector on, with real databases and a real browse
 	@.ci/needs go node postgres chromium dig
 	@$(MAKE) --no-print-directory build lint
 	cd api/console && npm run --silent test && npm run --silent test:e2e
-	export FAIRLEAD_REQUIRE_ALL=1; go test -race -json -timeout 15m ./... | go run .ci/summary.go
+	@export FAIRLEAD_REQUIRE_ALL=1; { \
+	  go test -race -json -timeout 15m $$(go list ./... | grep -vE '$(WORLDS)') || failed=1; \
+	  go test -race -json -timeout 15m -p 1 $$(go list ./... | grep -E '$(WORLDS)') || failed=1; \
+	  exit $${failed:-0}; } | go run .ci/summary.go
 
 lint: ## formatting, vet, and that what is generated is current
 	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$bad" ] || { echo "run gofmt -w on: $$bad"; exit 1; }

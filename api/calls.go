@@ -57,6 +57,7 @@ type Explained struct {
 	Plan    *steer.Plan
 	Decided *regions.Decided
 	Wire    string // in dig's notation
+	Note    string // why the name is answered otherwise than planned; mostly empty
 }
 
 // Overrider puts people over measurement. The author is [auth.From] of the

@@ -24,6 +24,9 @@ func encodeExplanation(q Question, e Explained) openapi.Explanation {
 	client := clientOf(q)
 	x := e.Plan.Explain(q.Name, client)
 	out.Generation, out.Answer = int64(x.Generation), x.Because
+	if e.Note != "" {
+		out.Answer = e.Note
+	}
 	if !x.Found {
 		return out
 	}
@@ -38,18 +41,26 @@ func encodeExplanation(q Question, e Explained) openapi.Explanation {
 		}
 	}
 	out.Regions = answeredRegions(e.Plan, x, client)
-	out.Answer = answerSentence(x, out.Regions)
+	if out.Answer = answerSentence(x, out.Regions); e.Note != "" {
+		out.Answer += "; it is answered as it was before: " + e.Note
+	}
 	out.Reasons = encodeReasons(x)
 	out.Endpoints = encodeStandings(e, x)
 	return out
 }
 
-// clientOf is who asks; everyone else is nobody in particular.
+// clientOf is who asks. Of whom no bit is known, all there is is the resolver's
+// own address; who is nobody in particular asks from the address that stands
+// for none.
 func clientOf(q Question) netip.Prefix {
-	if q.Client.IsValid() {
-		return q.Client
+	from := q.Client
+	if !from.IsValid() {
+		from = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	}
-	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	if from.Bits() > 0 {
+		return from
+	}
+	return netip.PrefixFrom(from.Addr(), from.Addr().BitLen())
 }
 
 func groupName(group string) string {

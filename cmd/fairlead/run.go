@@ -27,7 +27,7 @@ another one by the time it starts, nothing is started.
 With --wait it ends when the run does: 0 done, 10 refused and nothing changed, 20 undone and the old writer serves, 30 stopped
 half way. Without it, it ends at once: 0 the run goes on by itself, 4 it waits for a person.`,
 		Example: `  fairlead runbook run switchover --database orders --to eu-central --reason "storm warning" --wait
-  fairlead runbook run failover --database orders --to eu-central --ungraceful --param max_loss=30s --reason "us-east is dark"`,
+  fairlead runbook run failover --database orders --to eu-central --ungraceful --param max_loss_time=30s --reason "us-east is dark"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := mustAsk(cmd); err != nil {

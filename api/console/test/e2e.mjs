@@ -114,9 +114,9 @@ await promise("a region is drained by keyboard, by typing its name", { scenario:
   await page.getByRole("searchbox").or(page.getByPlaceholder(/A region/)).first().fill("drain ap");
   await page.waitForTimeout(200);
   await page.keyboard.press("Enter");
-  const dialog = page.getByRole("dialog");
+  const dialog = page.getByRole("dialog", { name: "Drain ap-south" });
   await dialog.getByText("its share goes to").waitFor();
-  const act = dialog.getByRole("button", { name: "Drain ap-south" });
+  const act = dialog.getByRole("button", { name: "Drain ap-south", exact: true });
   assert.ok(await act.isDisabled(), "nothing is done before it is confirmed");
   await page.waitForTimeout(200);
   await page.keyboard.type("kernel upgrade, ticket 4711"); // the reason has the focus

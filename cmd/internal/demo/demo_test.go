@@ -26,6 +26,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	path := filepath.Join(dir, "fairlead")
 	out, err := exec.Command("go", "build", "-o", path, "fairlead/cmd/fairlead").CombinedOutput()
 	if err != nil {
@@ -34,10 +35,12 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, err
 })
 
+var programDir string // empty as long as no test needed the program
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := program(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if programDir != "" {
+		os.RemoveAll(programDir)
 	}
 	os.Exit(code)
 }

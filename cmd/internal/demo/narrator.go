@@ -157,8 +157,8 @@ func (n *narrator) runs(ctx context.Context) {
 			last[x.Id] = x.Sentence
 			n.say("%s: %s", x.Title, x.Sentence)
 			if x.State == openapi.ExecutionAwaitingApproval {
-				n.say(`  to approve it as grace: %s execution approve %s --reason "agreed" --yes --server %s --token-file %s`,
-					n.command, x.Id, n.world.Nodes[0].API, n.world.Grace.TokenFile)
+				n.say(`  to approve it as grace: %s execution approve %s --reason "agreed" --yes %s`,
+					n.command, x.Id, signedIn(n.world.Nodes[0], n.world.Grace))
 			}
 			return nil
 		})

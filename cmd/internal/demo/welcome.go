@@ -8,13 +8,23 @@ import (
 	"fairlead/cmd/internal/demo/world"
 )
 
+// signedIn is the part of a command line that says where and as whom. The
+// known port need not be said.
+func signedIn(n *world.Node, p world.Person) string {
+	flags := "--token-file " + p.TokenFile
+	if n.API != fmt.Sprintf("http://127.0.0.1:%d", world.FixedAPI) {
+		flags = "--server " + n.API + " " + flags
+	}
+	return flags
+}
+
 // welcome prints where everything listens and five things to try, each a line
 // to paste.
 func welcome(out io.Writer, command string, w *world.World) {
 	line := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
 	node := w.Nodes[0]
 	us, _ := world.PlaceOf(world.USEast)
-	as := func(p world.Person) string { return fmt.Sprintf("--server %s --token-file %s", node.API, p.TokenFile) }
+	as := func(p world.Person) string { return signedIn(node, p) }
 
 	line("")
 	line("Console    %s/", node.API)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"unsafe"
 )
@@ -20,6 +21,8 @@ func isolated() (code int, done bool) {
 	if os.Getenv(inside) != "" || os.Geteuid() != 0 {
 		return 0, false
 	}
+	runtime.LockOSThread() // the signal at our death is that of this thread
+	defer runtime.UnlockOSThread()
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -47,7 +47,7 @@ func newTerminal(t *testing.T, dir, work string, beside *service) *terminal {
 // those after it count on it.
 func (m *terminal) all(t *testing.T, d Document, settings ...string) {
 	var running []*service
-	printed := ""
+	printed, ran := "", false // of the example before, if it was one of ours
 	for _, b := range d.Blocks {
 		here := fmt.Sprintf("%s:%d", d.Path, b.Line)
 		wanted := false
@@ -55,7 +55,7 @@ func (m *terminal) all(t *testing.T, d Document, settings ...string) {
 			wanted = wanted || b.Setting == s
 		}
 		switch {
-		case b.Output && printed != "":
+		case b.Output && ran:
 			if line, missing := Missing(b.Text, printed); missing {
 				t.Fatalf("%s: the example before it did not print %q; it printed:\n%s", here, line, printed)
 			}
@@ -66,12 +66,13 @@ func (m *terminal) all(t *testing.T, d Document, settings ...string) {
 			m.beside = s
 		case wanted:
 			var err error
+			ran = true
 			if printed, err = m.run(t, b); err != nil {
 				t.Fatalf("%s: %v; it printed:\n%s%s", here, err, printed, m.more())
 			}
 			t.Logf("%s:\n%s", here, printed)
 		case b.Setting != "":
-			printed = ""
+			ran = false
 		}
 	}
 	for _, s := range running {

@@ -179,6 +179,12 @@ function Explain({ name, groups }: { name: string; groups: Service["answers"] })
   );
 }
 
+/** The state and its reason, without saying the state twice. */
+function standing(state: string, because: string): string {
+  if (because === "") return state;
+  return because.startsWith(state) ? because : `${state}; ${because}`;
+}
+
 const ruleNames: Record<string, string> = {
   residency: "Residency",
   writer_interlock: "Writer interlock",
@@ -197,8 +203,8 @@ function Explained({ explanation: x, past }: { explanation: Explanation; past: b
           <Said text={x.answer} />
         </p>
         <p className="soft small">
-          {x.client ? `Client ${x.client}` : "Everyone else"}
-          {x.group && x.group !== "everyone else" ? `, group ${x.group}` : ""}
+          {x.client ? `Client ${x.client}` : "A client of nowhere in particular"}
+          {x.group ? `, group ${x.group}` : ""}
           {x.bucket !== undefined ? `, bucket ${x.bucket} of 10,000` : ""}
           {x.ecs_scope ? `, reusable for ${x.ecs_scope}` : ""}; as {x.node} {past ? `answered at ${fullTime(instant(x.at))}` : "answers now"}
           {past ? "" : <>, asked <Age at={x.at} /></>}.
@@ -224,7 +230,7 @@ function Explained({ explanation: x, past }: { explanation: Explanation; past: b
                 <Mark shape={e.answered ? "up" : "skipped"} tone={e.answered ? "up" : "unknown"} size={15} />
                 <span className={css.inOut}>{e.answered ? "in" : "out"}</span>
                 <span>
-                  <strong>{e.id}</strong> <span className="soft">{look.word.toLowerCase()}; {e.because}</span>
+                  <strong>{e.id}</strong> <span className="soft">{standing(look.word.toLowerCase(), e.because)}</span>
                 </span>
               </li>
             );

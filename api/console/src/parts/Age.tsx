@@ -1,4 +1,4 @@
-import { ago, fullTime, instant, span } from "../state/format";
+import { ago, fullTime, instant, seconds, span } from "../state/format";
 import { useNow } from "./now";
 
 /** How long ago, with the full time for whoever points at it. */
@@ -21,5 +21,5 @@ export function Elapsed({ from, to, ms }: { from?: string | undefined; to?: stri
     const known = ms ?? end - start;
     return <span className="num">{Number.isFinite(known) ? span(known) : "–"}</span>;
   }
-  return <span className="num">{span(Math.max(0, Math.floor((now - start) / 1000) * 1000))}</span>;
+  return <span className="num">{seconds(Math.max(0, Math.floor((now - start) / 1000)))}</span>;
 }

@@ -28,7 +28,8 @@ function pair(n: number, big: number, bigUnit: string, small: number, smallUnit:
 
 /** A span in whole seconds, for things whose milliseconds say nothing: a TTL, an age. */
 export function seconds(s: number): string {
-  return span(Math.round(s) * second);
+  const whole = Math.round(s);
+  return whole === 0 ? "0 s" : span(whole * second);
 }
 
 /** How long ago an instant was, for a reader at `now`; both in milliseconds since 1970. */

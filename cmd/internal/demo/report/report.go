@@ -41,13 +41,14 @@ type Kill struct {
 	DNSQueries       int    `json:"dns_queries"`
 	DNSUnanswered    int    `json:"dns_unanswered"`
 
-	UsersAffected   int   `json:"users_affected"`
-	Honest95MS      int64 `json:"honest_users_95_ms"` // of those who honour the TTL
-	Honest99MS      int64 `json:"honest_users_99_ms"`
-	TTLMS           int64 `json:"ttl_ms"`
-	CheckIntervalMS int64 `json:"check_interval_ms"`
-	BoundMS         int64 `json:"bound_ms"`
-	ReturnedMS      int64 `json:"returned_ms"` // from a person's restore to the first answer that names the region again
+	KilledAt        time.Time `json:"killed_at"` // to find the moment in the logs
+	UsersAffected   int       `json:"users_affected"`
+	Honest95MS      int64     `json:"honest_users_95_ms"` // of those who honour the TTL
+	Honest99MS      int64     `json:"honest_users_99_ms"`
+	TTLMS           int64     `json:"ttl_ms"`
+	CheckIntervalMS int64     `json:"check_interval_ms"`
+	BoundMS         int64     `json:"bound_ms"`
+	ReturnedMS      int64     `json:"returned_ms"` // from a person's restore to the first answer that names the region again
 }
 
 // Step is how long a step of a run took, by the record of the run.

@@ -38,7 +38,8 @@ func (r *Report) Print(w io.Writer) {
 
 	line("")
 	line("The primary killed, unplanned failover")
-	row("receipt before the promotion, at most", fmt.Sprintf("%d bytes, %.3g s   (measured %.3g s before)", r.Failover.ReceiptBytesMax, r.Failover.ReceiptSecondsMax, r.Failover.ReceiptAgeSeconds))
+	row("receipt before the promotion", fmt.Sprintf("%d to %d bytes, %.3g to %.3g s   (measured %.3g s before)", r.Failover.ReceiptBytesMin, r.Failover.ReceiptBytesMax,
+		r.Failover.ReceiptSecondsMin, r.Failover.ReceiptSecondsMax, r.Failover.ReceiptAgeSeconds))
 	row(fmt.Sprintf("really lost (replication stalled %s before)", ms(r.Failover.StalledMS)), fmt.Sprintf("%d orders, %d bytes of log, %.3g s", r.Failover.AcknowledgedLost, r.Failover.LostBytes, r.Failover.LostSeconds))
 	row("from the kill to writing again, by name / direct", ms(r.Failover.WriteGapMS)+" / "+ms(r.Failover.WriteGapDirectMS))
 	row("from a person's command to the first write", ms(r.Failover.CommandToWriteMS))

@@ -37,7 +37,7 @@ func (s *stage) kill(ctx context.Context) error {
 	honest := measure.Recovered(visits, at, string(dead), ledger.Honest, ledger.Forgetful)
 
 	k := &s.report.Kill
-	*k = report.Kill{Name: world.ReadsName, FirstNewAnswerMS: report.MS(moved.FirstNew), LastStaleMS: report.MS(moved.LastStale),
+	*k = report.Kill{Name: world.ReadsName, KilledAt: at, FirstNewAnswerMS: report.MS(moved.FirstNew), LastStaleMS: report.MS(moved.LastStale),
 		Users95MS: report.MS(everyone.Share(0.95)), Users99MS: report.MS(everyone.Share(0.99)),
 		Honest95MS: report.MS(honest.Share(0.95)), Honest99MS: report.MS(honest.Share(0.99)), UsersAffected: everyone.Affected,
 		DNSQueries: moved.Queries, DNSUnanswered: moved.Unanswered,

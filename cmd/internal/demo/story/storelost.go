@@ -15,8 +15,9 @@ import (
 	"fairlead/regions"
 )
 
-// storeLost takes the store from three nodes by killing the one that holds
-// it. Then a region's shops die, and two nodes are left to notice.
+// storeLost takes the store from a cluster of three: two nodes are killed, and
+// with them the majority of its members. Then a region's shops die, and one
+// node is left to notice.
 func (s *stage) storeLost(ctx context.Context) error {
 	const dead = world.USEast
 	l := &s.report.StoreLost
@@ -29,12 +30,14 @@ func (s *stage) storeLost(ctx context.Context) error {
 		return err
 	}
 	survivor := s.Nodes[2]
-	gone, err := s.KillNode(s.Nodes[0])
-	if err != nil {
-		return err
+	gone := time.Now()
+	for _, n := range s.Nodes[:2] {
+		if _, err := s.KillNode(n); err != nil {
+			return err
+		}
+		l.NodesKilled++
 	}
-	l.NodesKilled = 1
-	s.say("store lost: the node that holds the store is killed")
+	s.say("store lost: two of three nodes are killed, and with them the store's majority")
 	ada, err := newActor(s.World, survivor, s.Ada)
 	if err != nil {
 		return err
@@ -59,7 +62,7 @@ func (s *stage) storeLost(ctx context.Context) error {
 	hold := func(held bool, says, format string, args ...any) {
 		s.report.Hold("store_lost", held, says, format, args...)
 	}
-	hold(l.StoreReportedGone, "the nodes that are left say that the store is gone", "%v", l.StoreReportedGone)
+	hold(l.StoreReportedGone, "the node that is left says that the store is gone", "%v", l.StoreReportedGone)
 	hold(l.FirstNewAnswerMS >= 0 && l.FailedOverMS <= l.BoundMS, "no answer names the dead region after 1800 ms", "last one after %d ms", l.FailedOverMS)
 	hold(l.DNSUnanswered == 0 && l.DNSQueries > 0, "every DNS question is answered", "%d of %d unanswered", l.DNSUnanswered, l.DNSQueries)
 	hold(l.DatabasesStopped == 0, "no database stops", "%d stopped, the longest gap between two writes was %d ms", l.DatabasesStopped, l.LongestWriteGapMS)
@@ -141,8 +144,8 @@ func (s *stage) stopped(ctx context.Context, before map[regions.ID]time.Time) (i
 	return n, ctx.Err()
 }
 
-// fromDisk kills a node that is left as well and starts it again. It must
-// answer, from nothing but its own disk, and as soon as it has looked around
+// fromDisk kills the last node as well and starts it again. It must answer,
+// alone and from nothing but its own disk, and as soon as it has looked around
 // not with the dead region.
 func (s *stage) fromDisk(ctx context.Context, n *world.Node, dead regions.ID) (bool, error) {
 	place, _ := world.PlaceOf(dead)

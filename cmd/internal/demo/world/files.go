@@ -26,7 +26,7 @@ var files embed.FS
 
 // nodeFile is what a node's file says of one node.
 type nodeFile struct {
-	Name, Region, Certificates, Roles      string
+	Name, Region, Certificates             string
 	API, DNS, Feed, StorePeer, StoreClient string
 	apiAddr, dnsAddr                       netip.AddrPort
 	host                                   netip.Addr

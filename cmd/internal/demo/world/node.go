@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,8 +25,6 @@ type Node struct {
 	API    string // URL
 	DNS    netip.AddrPort
 	Config string // path of its file
-	// Control says that it holds the store, runs runbooks and speaks to agents.
-	Control bool
 
 	child atomic.Pointer[process.Child] // as it runs now or last ran
 }
@@ -55,11 +52,7 @@ func (w *World) writeNodes(authority *identity.Authority, fleet fleetFile) error
 			return err
 		}
 		n.Certificates = filepath.Join(w.Dir, "certs", n.Name)
-		roles := []identity.Role{identity.Probe, identity.DNS}
-		if i == 0 { // it alone has the store, so that the store can be lost and two of three voices are left
-			roles = append([]identity.Role{identity.Control}, roles...)
-		}
-		n.Roles = joined(roles)
+		roles := []identity.Role{identity.Control, identity.Probe, identity.DNS}
 		if err := issue(authority, n.Certificates, n.Name, roles, n.host); err != nil {
 			return err
 		}
@@ -77,17 +70,9 @@ func (w *World) writeNodes(authority *identity.Authority, fleet fleetFile) error
 		if err := writeNodeFile(path, f); err != nil {
 			return err
 		}
-		w.Nodes = append(w.Nodes, &Node{Name: n.Name, Region: regions.ID(n.Region), API: "http://" + n.API, DNS: n.dnsAddr, Config: path, Control: i == 0})
+		w.Nodes = append(w.Nodes, &Node{Name: n.Name, Region: regions.ID(n.Region), API: "http://" + n.API, DNS: n.dnsAddr, Config: path})
 	}
 	return nil
-}
-
-func joined(roles []identity.Role) string {
-	var names []string
-	for _, r := range roles {
-		names = append(names, string(r))
-	}
-	return strings.Join(names, ", ")
 }
 
 func (w *World) nodePorts(n *nodeFile) error {
@@ -114,7 +99,7 @@ func (w *World) startNodes(ctx context.Context) error {
 	} else {
 		w.opts.Progress("starting three Fairlead nodes, one in each region")
 	}
-	for _, n := range w.Nodes { // all at once: they know each other
+	for _, n := range w.Nodes { // all at once: alone, none of three has a quorum
 		if err := w.StartNode(n); err != nil {
 			return err
 		}
@@ -187,7 +172,7 @@ func (w *World) sees(ctx context.Context, n *Node) error {
 			switch {
 			case m.State != openapi.StateUp:
 				return fmt.Errorf("%s sees %s in %s %s: %s", n.Name, d.Id, m.Region, m.State, m.Because)
-			case n.Control && (m.Agent == nil || !m.Agent.Reachable): // the others do not speak to agents
+			case m.Agent == nil || !m.Agent.Reachable:
 				return fmt.Errorf("%s has not heard the agent of %s in %s", n.Name, d.Id, m.Region)
 			}
 		}

@@ -28,8 +28,7 @@ type Options struct {
 	Fixed bool
 	// Keep leaves the directory when the world ends.
 	Keep bool
-	// Nodes is one, which does everything, or three: then each probes and
-	// answers, and the first one holds the store.
+	// Nodes is one, which does everything, or three that all do.
 	Nodes int
 	// Progress is told what is being done, in a few words.
 	Progress func(format string, args ...any)

@@ -30,9 +30,9 @@ api/console/dist/index.html: $(CONSOLE)
 	@touch $@
 
 test: ## everything, the race detector on, with real databases and a real browser
-	@.ci/needs go node postgres chromium dig
+	@.ci/needs go node postgres chromium dig knot nsd bind9
 	@$(MAKE) --no-print-directory build lint
-	cd api/console && npm run --silent test && npm run --silent test:e2e
+	cd api/console && npm run --silent check && npm run --silent types:check && npm run --silent test && npm run --silent test:e2e
 	@export FAIRLEAD_REQUIRE_ALL=1; { \
 	  go test -race -json -timeout 15m $$(go list ./... | grep -vE '$(WORLDS)') || failed=1; \
 	  go test -race -json -timeout 15m -p 1 $$(go list ./... | grep -E '$(WORLDS)') || failed=1; \

@@ -32,18 +32,21 @@ func (s *Snapshot) answer(dst, packet []byte, client netip.Addr, stream bool) []
 	}
 	r.begin(packet)
 	switch {
+	case q.edns && q.version != 0 && v == accepted:
+		r.rcode = mdns.RcodeBadVers
 	case q.opcode != mdns.OpcodeQuery:
 		r.rcode = rcodeOf(q.opcode)
 	case v == malformed:
 		r.rcode = mdns.RcodeFormatError
-	case q.edns && q.version != 0:
-		r.rcode = mdns.RcodeBadVers
 	case q.tsig.present:
 		r.rcode = mdns.RcodeNotAuth
 	case s == nil:
 		r.fail(mdns.RcodeServerFailure, mdns.ExtendedErrorCodeNotReady)
 	case q.qclass == mdns.ClassCHAOS:
 		r.chaos()
+	case q.qclass == mdns.ClassANY:
+		r.internet()
+		r.aa = false // we know of one class only (RFC 1034, section 6.2.2)
 	case q.qclass != mdns.ClassINET:
 		r.rcode = mdns.RcodeRefused
 	default:
@@ -150,7 +153,7 @@ func (r *reply) truncate() {
 // room reports whether a set still fits.
 func (r *reply) room(set *rrset) bool { return len(r.out)+len(set.wire) <= r.limit }
 
-// chaos answers who we are, in class CH (RFC 4892).
+// chaos answers who we are, in class CH (RFC 4892), of which nobody is an authority.
 func (r *reply) chaos() {
 	is := func(want string) bool { return string(r.q.name.b[:r.q.name.n]) == want }
 	var text []byte
@@ -165,7 +168,6 @@ func (r *reply) chaos() {
 		r.rcode = mdns.RcodeRefused
 		return
 	}
-	r.aa = true
 	r.an++
 	r.out = append(r.out, 0xC0, headerLen, 0, byte(mdns.TypeTXT), 0, mdns.ClassCHAOS, 0, 0, 0, 0)
 	r.out = binary.BigEndian.AppendUint16(r.out, uint16(len(text)+1))
@@ -176,19 +178,23 @@ func (r *reply) chaos() {
 // internet answers in class IN.
 func (r *reply) internet() {
 	switch r.q.qtype {
-	case mdns.TypeOPT, mdns.TypeTSIG, mdns.TypeTKEY, mdns.TypeNone, mdns.TypeNXNAME:
-		r.rcode = mdns.RcodeFormatError // never asked for (RFC 9824, section 3.4, for NXNAME)
+	case mdns.TypeNXNAME:
+		r.rcode = mdns.RcodeFormatError // never asked for (RFC 9824, section 3.4)
 		return
 	case mdns.TypeAXFR, mdns.TypeIXFR:
 		r.fail(mdns.RcodeRefused, mdns.ExtendedErrorCodeNotSupported)
-		return
-	case mdns.TypeMAILA, mdns.TypeMAILB:
-		r.rcode = mdns.RcodeNotImplemented
+		if r.q.qtype == mdns.TypeAXFR && !r.q.stream {
+			r.rcode = mdns.RcodeNotImplemented // it is not defined over UDP (RFC 5936, section 4.2)
+		}
 		return
 	}
-	v := r.s.zone(&r.q.name, r.q.qtype)
-	if v == nil {
+	v, known := r.s.zone(&r.q.name, r.q.qtype)
+	switch {
+	case !known:
 		r.fail(mdns.RcodeRefused, mdns.ExtendedErrorCodeNotAuthoritative)
+		return
+	case v == nil:
+		r.fail(mdns.RcodeServerFailure, mdns.ExtendedErrorCodeNotReady)
 		return
 	}
 	c := chase{r: r, v: v, x: &r.q.name, pos: headerLen}
@@ -196,22 +202,22 @@ func (r *reply) internet() {
 	c.run()
 }
 
-// zone finds the deepest zone around a name. A question for DS at an apex
-// belongs to the parent (RFC 4035, section 3.1.4.1), if that is served too.
-func (s *Snapshot) zone(x *name, qtype uint16) *view {
-	var child *view
+// zone finds the deepest zone around a name; nil if that zone is known to be
+// ours and cannot be served. A question for DS at an apex belongs to the parent
+// (RFC 4035, section 3.1.4.1), if that is served too.
+func (s *Snapshot) zone(x *name, qtype uint16) (v *view, known bool) {
 	for i := 0; i <= x.labels; i++ {
 		if !s.depths[x.labels-i] {
 			continue
 		}
-		v := s.views[string(x.suffix(i))]
+		at, ok := s.within[string(x.suffix(i))]
 		switch {
-		case v == nil:
+		case !ok:
 		case i == 0 && qtype == mdns.TypeDS && x.labels > 0:
-			child = v
+			v, known = at, true
 		default:
-			return v
+			return at, true
 		}
 	}
-	return child
+	return v, known
 }

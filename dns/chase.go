@@ -6,10 +6,14 @@ import (
 	"slices"
 
 	mdns "github.com/miekg/dns"
+
+	"fairlead/dns/zone"
 )
 
-// maxChase bounds a chain of aliases; a resolver goes on from where it ends.
-const maxChase = 16
+const (
+	maxChase = 16 // aliases in a chain; a resolver goes on from where it ends
+	maxUses  = 2  // of one DNAME in a chain: names can grow by it without end
+)
 
 // chase follows one question through its zone: RFC 1034, section 4.3.2, with
 // the corrections of RFC 4592 (wildcards), 6672 (DNAME) and 2308 (denials).
@@ -19,9 +23,12 @@ type chase struct {
 	x      *name  // the name that is looked for now; the question's own is not needed again
 	pos    int    // where it stands in the message, relative to its start
 	origin uint16 // pointer to the zone's origin, inside the question
+	tail   int    // the label from which the name goes on elsewhere, 0 if it lies in one piece
+	tailAt int    // where that is
 	hops   int
 	seen   [maxChase]int   // where the names before it stand
 	used   [maxChase]*node // the DNAME that led away from each, if one did
+	usedAt [maxChase]int   // where that one's target stands
 }
 
 func (c *chase) run() {
@@ -58,11 +65,14 @@ func (c *chase) step() bool {
 func (c *chase) owner() uint16 { return pointer | uint16(c.pos) }
 
 // suffix is the pointer to the current name without its first labels. A name
-// that we wrote ends in a pointer where the origin begins; all before lies in
-// one piece.
+// that we wrote ends in a pointer where the origin begins, or where the target
+// of a DNAME does; all before lies in one piece.
 func (c *chase) suffix(labels int) uint16 {
-	if c.x.labels-labels == c.v.labels {
+	switch {
+	case c.x.labels-labels == c.v.labels:
 		return c.origin
+	case c.tail > 0 && labels >= c.tail:
+		return pointer | uint16(c.tailAt+int(c.x.at[labels])-int(c.x.at[c.tail]))
 	}
 	return pointer | uint16(c.pos+int(c.x.at[labels]))
 }
@@ -82,10 +92,20 @@ func (c *chase) serve(n *node) bool {
 		c.put(set)
 		return false
 	}
-	if alias := n.set(mdns.TypeCNAME); alias != nil {
+	if alias := n.set(mdns.TypeCNAME); alias != nil && !besideAlias(qtype) {
 		return c.follow(alias)
 	}
 	c.deny(0, false)
+	return false
+}
+
+// besideAlias tells the types that an alias has of its own (RFC 4035, section
+// 2.5; RFC 2535, section 2.3.5), so that a question for one is not led away.
+func besideAlias(qtype uint16) bool {
+	switch qtype {
+	case mdns.TypeRRSIG, mdns.TypeNSEC, mdns.TypeKEY, mdns.TypeSIG, mdns.TypeNXT:
+		return true
+	}
 	return false
 }
 
@@ -122,45 +142,62 @@ func (c *chase) steered(s *slot) {
 	c.put(set)
 }
 
-// any gives a small answer to ANY (RFC 8482): one set in a datagram, all that
-// fit in a stream. It follows no alias.
+// any gives one set for ANY (RFC 8482), over every transport alike. It follows
+// no alias.
 func (c *chase) any(n *node) {
-	if len(n.sets) == 0 {
+	set := n.set(mdns.TypeSOA)
+	switch {
+	case set != nil:
+	case len(n.sets) > 0:
+		set = n.sets[0]
+	default:
 		c.deny(0, false)
 		return
 	}
-	for i, set := range n.sets {
-		switch {
-		case i == 0:
-			c.put(set)
-		case c.r.q.stream && c.r.room(set) && !c.r.tc:
-			c.r.out = set.append(c.r.out, c.owner(), c.origin)
-			c.r.an += set.count
-		}
-	}
+	c.put(set)
 }
 
 // put adds a set to the answer, and what goes along with it if there is room.
 func (c *chase) put(set *rrset) {
+	if set.rtype == mdns.TypeDNAME && slices.ContainsFunc(c.used[:c.hops], func(n *node) bool { return n != nil && n.set(mdns.TypeDNAME) == set }) {
+		return // it led here, so it is in the answer already
+	}
 	if !c.r.room(set) {
 		c.r.truncate()
 		return
 	}
-	c.r.out = set.append(c.r.out, c.owner(), c.origin)
+	at := c.add(set, c.owner())
 	c.r.an += set.count
-	c.accompany(set)
+	c.accompany(set, at)
 }
 
-// accompany fills the additional section.
-func (c *chase) accompany(set *rrset) {
-	for _, a := range set.along {
+// add copies a set and returns where it stands in the message.
+func (c *chase) add(set *rrset, owner uint16) (at int) {
+	r := c.r
+	at = len(r.out) - r.start
+	r.out = set.append(r.out, r.start, owner, c.origin)
+	return at
+}
+
+// accompany fills the additional section for a set that stands at a place in
+// the message.
+func (c *chase) accompany(set *rrset, at int) {
+	if set.more == nil {
+		return
+	}
+	r := c.r
+	for _, a := range set.more.along {
+		owner := at + int(a.name)
 		switch {
-		case c.r.room(a.set):
-			c.r.out = a.set.append(c.r.out, 0, c.origin)
-			c.r.ar += a.set.count
-		case a.must && !c.r.q.stream:
-			c.r.tc = true
+		case !r.room(a.set):
+			r.tc = r.tc || a.must && !r.q.stream
+			continue
+		case owner < pointerEnd:
+			c.add(a.set, pointer|uint16(owner))
+		default:
+			continue // cannot happen, see maxShared
 		}
+		r.ar += a.set.count
 	}
 }
 
@@ -175,9 +212,9 @@ func (c *chase) refer(cut *node, above int) {
 		r.truncate()
 		return
 	}
-	r.out = set.append(r.out, c.suffix(above), c.origin)
+	at := c.add(set, c.suffix(above))
 	r.ns += set.count
-	c.accompany(set)
+	c.accompany(set, at)
 }
 
 // deny adds the SOA record that says how long nothing may be remembered. A
@@ -188,88 +225,106 @@ func (c *chase) deny(ttl uint32, capped bool) {
 		r.truncate()
 		return
 	}
-	at := len(r.out)
-	r.out = soa.append(r.out, c.origin, c.origin)
+	at := c.add(soa, c.origin)
 	r.ns++
 	if capped && ttl < soa.ttl {
-		binary.BigEndian.PutUint32(r.out[at+6:], ttl)
+		binary.BigEndian.PutUint32(r.out[r.start+at+6:], ttl)
 	}
 }
 
 // follow adds an alias and goes on with its target, if that is in the zone and
 // was not met before.
 func (c *chase) follow(alias *rrset) bool {
-	r := c.r
-	if !r.room(alias) {
-		r.truncate()
+	if !c.r.room(alias) {
+		c.r.truncate()
 		return false
 	}
-	at := len(r.out) - r.start
-	r.out = alias.append(r.out, c.owner(), c.origin)
-	r.an += alias.count
-	if !alias.inside {
+	at := c.add(alias, c.owner())
+	c.r.an += alias.count
+	if !alias.more.inside {
 		return false
 	}
-	return c.move(alias.target, at+12)
+	var next [maxName]byte
+	return c.move(next[:copy(next[:], alias.more.target)], at+fixedLen)
 }
 
 // redirect answers a name below a DNAME with an alias made for it.
 func (c *chase) redirect(top *node, above int) bool {
 	r, set := c.r, top.set(mdns.TypeDNAME)
-	if slices.Contains(c.used[:c.hops], top) {
-		return false // it may lead below itself and grow for ever; the resolver goes on if it wants
+	uses, dname := 0, 0 // dname: where its target stands, in full
+	for i, n := range c.used[:c.hops] {
+		if n == top {
+			uses, dname = uses+1, c.usedAt[i]
+		}
 	}
-	if !r.room(set) {
+	switch {
+	case uses > 0 && (uses == maxUses || zone.Within(set.more.target, top.name)):
+		return false // it would go on for ever; the resolver may, if it wants
+	case uses > 0: // the record is there
+	case !r.room(set):
 		r.truncate()
 		return false
+	default:
+		dname = c.add(set, c.suffix(above)) + fixedLen
+		r.an += set.count
 	}
-	r.out = set.append(r.out, c.suffix(above), c.origin)
-	r.an += set.count
-	prefix := int(c.x.at[above])
-	size := prefix + len(set.target)
-	if size > maxName {
+	prefix, target := int(c.x.at[above]), set.more.target
+	if prefix+len(target) > maxName {
 		r.rcode = mdns.RcodeYXDomain // RFC 6672, section 2.2: no name is made up that cannot exist
 		return false
 	}
-	if len(r.out)+12+size > r.limit {
-		r.truncate()
+	at, ok := c.synthesize(prefix, dname, set.ttl)
+	if !ok || !set.more.inside || r.q.qtype == mdns.TypeCNAME {
 		return false
 	}
-	at := len(r.out) - r.start
-	r.out = binary.BigEndian.AppendUint16(r.out, c.owner())
-	r.out = append(r.out, 0, byte(mdns.TypeCNAME), 0, mdns.ClassINET)
-	r.out = binary.BigEndian.AppendUint32(r.out, set.ttl)
-	r.out = binary.BigEndian.AppendUint16(r.out, uint16(size))
-	r.out = append(r.out, r.out[r.start+c.pos:r.start+c.pos+prefix]...)
-	r.out = append(r.out, set.target...)
-	r.an++
-	if !set.inside || r.q.qtype == mdns.TypeCNAME || r.q.qtype == mdns.TypeANY {
-		return false
+	if c.hops < maxChase {
+		c.used[c.hops], c.usedAt[c.hops] = top, dname
 	}
 	var next [maxName]byte
 	n := copy(next[:], c.x.b[:prefix])
-	n += copy(next[n:], set.target)
-	if c.hops < maxChase {
-		c.used[c.hops] = top
+	n += copy(next[n:], target)
+	if !c.move(next[:n], at+fixedLen) {
+		return false
 	}
-	return c.moveTo(next[:n], at+12)
+	c.tail, c.tailAt = above, dname
+	return true
 }
 
-func (c *chase) move(target string, pos int) bool {
-	var next [maxName]byte
-	return c.moveTo(next[:copy(next[:], target)], pos)
+// synthesize adds an alias from the current name to the name that has the
+// first bytes of it, in their spelling, before the name that stands at a place
+// in the message. It returns where the alias stands.
+func (c *chase) synthesize(kept, before int, ttl uint32) (at int, ok bool) {
+	r := c.r
+	if len(r.out)+fixedLen+kept+2 > r.limit {
+		r.truncate()
+		return 0, false
+	}
+	at = len(r.out) - r.start
+	r.out = binary.BigEndian.AppendUint16(r.out, c.owner())
+	r.out = append(r.out, 0, byte(mdns.TypeCNAME), 0, mdns.ClassINET)
+	r.out = binary.BigEndian.AppendUint32(r.out, ttl)
+	r.out = binary.BigEndian.AppendUint16(r.out, uint16(kept+2))
+	here := kept
+	if c.tail > 0 {
+		here = min(kept, int(c.x.at[c.tail]))
+	}
+	r.out = append(r.out, r.out[r.start+c.pos:r.start+c.pos+here]...)
+	r.out = append(r.out, r.out[r.start+c.tailAt:r.start+c.tailAt+kept-here]...)
+	r.out = binary.BigEndian.AppendUint16(r.out, pointer|uint16(before))
+	r.an++
+	return at, true
 }
 
-// moveTo makes target, which stands at pos in the message, the name to look
+// move makes target, which stands at pos in the message, the name to look
 // for. It returns false where the chain must end.
-func (c *chase) moveTo(target []byte, pos int) bool {
-	if c.hops == maxChase || pos >= 1<<14 {
+func (c *chase) move(target []byte, pos int) bool {
+	if c.hops == maxChase || pos >= pointerEnd {
 		return false
 	}
 	c.seen[c.hops] = c.pos
 	c.hops++
 	c.x.set(target)
-	c.pos = pos
+	c.pos, c.tail = pos, 0
 	var before name
 	message := c.r.out[c.r.start:]
 	for _, p := range c.seen[:c.hops] {

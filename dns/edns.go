@@ -47,8 +47,12 @@ func (q *query) readOptions() bool {
 		case mdns.EDNS0NSID:
 			q.nsid = true
 		case mdns.EDNS0SUBNET:
-			if q.ecs.present || !q.ecs.unpack(data) {
+			var ecs subnet
+			if !ecs.unpack(data) {
 				return false
+			}
+			if !q.ecs.present { // of two the first counts
+				q.ecs = ecs
 			}
 		case mdns.EDNS0COOKIE: // we give none, but know a broken one (RFC 7873, section 5.2.2)
 			if n != 8 && (n < 16 || n > 40) {

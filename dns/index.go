@@ -50,6 +50,9 @@ func compileZone(z *zone.Zone) (*index, error) {
 	x := &index{zone: z, apex: z.Apex, labels: labelCount(z.Apex), nodes: make(map[string]*node, len(z.Records))}
 	byType := make(map[*node]map[uint16][]zone.Record, len(z.Records))
 	for _, rec := range z.Records {
+		if denial(rec.RR) {
+			continue
+		}
 		n := x.grow(rec.Owner)
 		if byType[n] == nil {
 			byType[n] = make(map[uint16][]zone.Record, 1)
@@ -57,7 +60,8 @@ func compileZone(z *zone.Zone) (*index, error) {
 		t := rec.RR.Header().Rrtype
 		byType[n][t] = append(byType[n][t], rec)
 	}
-	build := builder{apex: z.Apex}
+	build := newBuilder(z.Apex)
+	led := make(map[*rrset][]signpost)
 	for n, types := range byType {
 		for t, records := range types {
 			set, err := build.set(records)
@@ -66,6 +70,9 @@ func compileZone(z *zone.Zone) (*index, error) {
 			}
 			n.sets = append(n.sets, set)
 			n.cut = n.cut || t == mdns.TypeNS && n.name != x.apex
+			if build.led != nil {
+				led[set] = build.led
+			}
 		}
 		slices.SortFunc(n.sets, func(a, b *rrset) int { return int(a.rtype) - int(b.rtype) })
 	}
@@ -73,14 +80,26 @@ func compileZone(z *zone.Zone) (*index, error) {
 		n.top = x.topOf(n)
 		x.wild = x.wild || n.name[0] == 1 && n.name[1] == '*'
 	}
-	for n, types := range byType {
-		for t, records := range types {
-			x.accompany(n, n.set(t), records)
+	for n := range byType {
+		for _, set := range n.sets {
+			x.accompany(n, set, led[set])
 		}
 	}
 	soa := x.nodes[x.apex].set(mdns.TypeSOA)
 	x.negative = soa.withTTL(min(soa.ttl, z.SOA().Minttl))
 	return x, nil
+}
+
+// denial tells the records whose owners are no names of the zone but hashes of
+// some: nobody can ask for them (RFC 5155, section 7.2.8).
+func denial(rr mdns.RR) bool {
+	switch rr := rr.(type) {
+	case *mdns.NSEC3:
+		return true
+	case *mdns.RRSIG:
+		return rr.TypeCovered == mdns.TypeNSEC3
+	}
+	return false
 }
 
 // grow returns the node of a name and makes it and the empty ones above it.
@@ -115,34 +134,35 @@ func (x *index) topOf(n *node) (top *node) {
 // accompany finds the addresses that go with NS, MX and SRV records. Only the
 // zone's own names are looked at, and steered ones have none here: which of
 // their addresses is right depends on who asks.
-func (x *index) accompany(n *node, set *rrset, records []zone.Record) {
-	for _, rec := range records {
-		var target string
-		switch rr := rec.RR.(type) {
-		case *mdns.NS:
-			target = rr.Ns
-		case *mdns.MX:
-			target = rr.Mx
-		case *mdns.SRV:
-			target = rr.Target
-		default:
-			return
-		}
-		wire, err := zone.Wire(target)
-		if err != nil || !zone.Within(wire, x.apex) {
-			continue
-		}
-		at := x.nodes[wire]
-		if at == nil || at.top != nil && !n.cut {
+func (x *index) accompany(n *node, set *rrset, led []signpost) {
+	for _, p := range led {
+		at := x.meant(p.name)
+		if at == nil || at.top != nil && at.top.cut && set.rtype != mdns.TypeNS {
 			continue // what lies below a cut is glue, not an answer of ours
 		}
 		for _, t := range []uint16{mdns.TypeA, mdns.TypeAAAA} {
 			if addrs := at.set(t); addrs != nil {
-				glue := addrs.named(wire, x.apex)
-				if !slices.ContainsFunc(set.along, func(a along) bool { return string(a.set.wire) == string(glue.wire) }) {
-					set.along = append(set.along, along{glue, n.cut && zone.Within(wire, n.name)})
+				if set.more == nil {
+					set.more = new(leads)
 				}
+				set.more.along = append(set.more.along, along{addrs, p.at, n.cut && zone.Within(p.name, n.name)})
 			}
+		}
+	}
+}
+
+// meant returns the node of a name in the zone or the wildcard that stands for
+// it; nil if there is neither.
+func (x *index) meant(name string) *node {
+	for at, above := name, 0; ; at, above = parent(at), above+1 {
+		switch n := x.nodes[at]; {
+		case n == nil:
+		case above == 0:
+			return n
+		case n.top != nil && !n.top.cut:
+			return nil // redirected
+		default:
+			return x.nodes["\x01*"+at]
 		}
 	}
 }

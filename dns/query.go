@@ -40,8 +40,9 @@ const (
 
 // parse takes the packet apart. It is stricter than the parser of the library
 // we otherwise use: a question cut short, counts that exceed the packet,
-// pointers forwards, bytes behind the end, two OPT records or one in the wrong
-// place are all malformed.
+// pointers forwards, two OPT records or one in the wrong place are all
+// malformed. As most servers do, it reads over records that no question needs,
+// and over bytes that no count knows.
 func (q *query) parse(msg []byte) verdict {
 	if len(msg) < headerLen || msg[2]&0x80 != 0 {
 		return dropped // answering an answer would make two servers talk for ever
@@ -71,9 +72,6 @@ func (q *query) parse(msg []byte) verdict {
 	if qd > 1 {
 		return v
 	}
-	if q.opcode == mdns.OpcodeQuery && (an != 0 || ns > 1 || ns == 1 && q.qtype != mdns.TypeIXFR) {
-		v = malformed
-	}
 	for i, total := 0, an+ns+ar; i < total; i++ {
 		var r record
 		if !r.unpack(msg, off) {
@@ -92,9 +90,6 @@ func (q *query) parse(msg []byte) verdict {
 				v = malformed
 			}
 		}
-	}
-	if off != len(msg) {
-		v = malformed
 	}
 	if v == accepted && q.edns && q.version == 0 && !q.readOptions() {
 		q.ecs = subnet{} // half of one must not be repeated

@@ -1,8 +1,10 @@
 package dns
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,7 +18,8 @@ import (
 // number of goroutines may ask it.
 type Snapshot struct {
 	views  map[string]*view // by apex
-	depths [129]bool        // the label counts of all apexes
+	within map[string]*view // views, and nil for each zone that cannot be served
+	depths [129]bool        // the label counts of all apexes in within
 	names  []steeredName    // sorted by name; shared while the set of names is the same
 	slots  []*slot          // parallel to names; nil: not steered
 	nsid   []byte
@@ -64,6 +67,7 @@ func (s *Snapshot) WithZones(zones []*zone.Zone, plan steer.Plan) (*Snapshot, er
 		out.views[z.Apex] = &view{index: x}
 		out.depths[x.labels] = true
 	}
+	out.within = out.views
 	if err := orderly(plan.Names); err != nil {
 		return nil, err
 	}
@@ -91,11 +95,57 @@ func (s *Snapshot) With(plan steer.Plan) (*Snapshot, error) {
 		for _, v := range s.views {
 			zones = append(zones, v.zone)
 		}
-		return s.WithZones(zones, plan)
+		out, err := s.WithZones(zones, plan)
+		if err != nil {
+			return nil, err
+		}
+		var failing []string
+		for apex, v := range s.within {
+			if v == nil {
+				failing = append(failing, apex)
+			}
+		}
+		out.refuse(failing)
+		return out, nil
 	}
-	out := &Snapshot{nsid: s.nsid, views: s.views, depths: s.depths, names: s.names}
+	out := &Snapshot{nsid: s.nsid, views: s.views, within: s.within, depths: s.depths, names: s.names}
 	out.fill(s, plan)
 	return out, nil
+}
+
+// Failing returns a snapshot that answers SERVFAIL in zones that should be
+// served and cannot be. Without it their names would be denied where a zone
+// above them is served, and a denial is remembered.
+func (s *Snapshot) Failing(origins ...string) (*Snapshot, error) {
+	out := *s
+	apexes := make([]string, 0, len(origins))
+	for _, origin := range origins {
+		apex, err := zone.Wire(origin)
+		if err != nil {
+			return nil, err
+		}
+		apexes = append(apexes, apex)
+	}
+	out.refuse(apexes)
+	return &out, nil
+}
+
+// refuse marks zones that are not served as failing. It is called while the
+// snapshot is made.
+func (s *Snapshot) refuse(apexes []string) {
+	apexes = slices.DeleteFunc(apexes, func(apex string) bool {
+		_, known := s.within[apex]
+		return known
+	})
+	if len(apexes) == 0 {
+		return
+	}
+	s.within = maps.Clone(s.within)
+	for _, apex := range apexes {
+		s.within[apex] = nil
+		s.depths[labelCount(apex)] = true
+	}
+	s.setHash()
 }
 
 // Holding returns a snapshot in which the named ones are answered as before
@@ -151,13 +201,17 @@ func (s *Snapshot) slot(n regions.Name) *slot {
 	if s == nil {
 		return nil
 	}
-	i, ok := slices.BinarySearchFunc(s.names, n, func(a steeredName, n regions.Name) int {
+	if i, ok := s.find(n); ok {
+		return s.slots[i]
+	}
+	return nil
+}
+
+// find returns where a name of the plan is.
+func (s *Snapshot) find(n regions.Name) (int, bool) {
+	return slices.BinarySearchFunc(s.names, n, func(a steeredName, n regions.Name) int {
 		return strings.Compare(string(a.name), string(n))
 	})
-	if !ok {
-		return nil
-	}
-	return s.slots[i]
 }
 
 // slotNear is slot with a guess that is right while names stay the same.
@@ -194,7 +248,12 @@ func (s *Snapshot) setHash() {
 			sum[i] ^= part[i]
 		}
 	}
-	for _, v := range s.views {
+	for apex, v := range s.within {
+		if v == nil {
+			h := sha256.Sum256([]byte("failing " + apex))
+			add(h[:])
+			continue
+		}
 		if h, err := hex.DecodeString(v.zone.Hash); err == nil && len(h) >= len(sum) {
 			add(h)
 		}
@@ -239,6 +298,27 @@ func (s *Snapshot) Quarantined() []Quarantine {
 		}
 	}
 	return out
+}
+
+// Otherwise says why a name is not answered by the plan that s was compiled
+// from, and by what it is answered instead: by what an earlier plan said of
+// it, or, where that is nil, by its zone file or with SERVFAIL. Without a
+// reason it is answered as planned.
+func (s *Snapshot) Otherwise(n regions.Name) (instead *steer.Steered, reason string) {
+	i, ok := s.find(n)
+	if !ok {
+		return nil, ""
+	}
+	switch slot := s.slots[i]; {
+	case s.names[i].reason != "":
+		return nil, s.names[i].reason
+	case slot == nil || slot.reason == "":
+	case slot.held:
+		return &slot.from, slot.reason
+	default:
+		return nil, slot.reason
+	}
+	return nil, ""
 }
 
 // Changed returns the steered names that s answers otherwise than before did.

@@ -37,7 +37,7 @@ type Config struct {
 // Publisher holds the current snapshot.
 type Publisher struct {
 	cfg     Config
-	current atomic.Pointer[dns.Snapshot]
+	current atomic.Pointer[Served]
 	status  atomic.Pointer[Status]
 	pending chan Update   // holds at most one, the newest
 	first   chan struct{} // closed once there is a snapshot
@@ -69,8 +69,23 @@ func New(cfg Config) *Publisher {
 	return p
 }
 
+// Served is a snapshot and the plan that it was compiled from.
+type Served struct {
+	*dns.Snapshot
+	Plan steer.Plan
+}
+
 // Current returns the snapshot to answer from. It takes no lock.
-func (p *Publisher) Current() *dns.Snapshot { return p.current.Load() }
+func (p *Publisher) Current() *dns.Snapshot {
+	if s := p.current.Load(); s != nil {
+		return s.Snapshot
+	}
+	return nil
+}
+
+// Served returns the snapshot that is answered from together with its plan, or
+// nil. It takes no lock.
+func (p *Publisher) Served() *Served { return p.current.Load() }
 
 // Await waits until something is answered, and reports whether it is; not if
 // ctx ends first.
@@ -133,7 +148,7 @@ func (p *Publisher) Publish(u Update) (err error) {
 			p.status.Store(&st)
 		}
 	}()
-	before := p.current.Load()
+	before := p.Current()
 	if err := p.older(before, u.Plan); err != nil {
 		return err
 	}
@@ -141,7 +156,7 @@ func (p *Publisher) Publish(u Update) (err error) {
 	if err != nil {
 		return fmt.Errorf("compile generation %d: %w", u.Plan.Generation, err)
 	}
-	p.store(before, after)
+	p.store(before, &Served{after, u.Plan})
 	return nil
 }
 
@@ -179,19 +194,25 @@ func (p *Publisher) compile(before *dns.Snapshot, u Update) (*dns.Snapshot, erro
 	return after, nil
 }
 
-func (p *Publisher) snapshot(before *dns.Snapshot, zones []*zone.Zone, changed bool, plan steer.Plan) (*dns.Snapshot, error) {
+func (p *Publisher) snapshot(before *dns.Snapshot, zones []*zone.Zone, changed bool, plan steer.Plan) (after *dns.Snapshot, err error) {
 	switch {
 	case before == nil:
-		return dns.Compile(zones, plan, p.cfg.Options...)
+		after, err = dns.Compile(zones, plan, p.cfg.Options...)
 	case changed:
-		return before.WithZones(zones, plan)
+		after, err = before.WithZones(zones, plan)
+	default:
+		after, err = before.With(plan)
 	}
-	return before.With(plan)
+	if err != nil {
+		return nil, err
+	}
+	return after.Failing(p.failing()...)
 }
 
 // store makes the snapshot current and tells about it.
-func (p *Publisher) store(before, after *dns.Snapshot) {
-	p.current.Store(after)
+func (p *Publisher) store(before *dns.Snapshot, next *Served) {
+	p.current.Store(next)
+	after := next.Snapshot
 	if before == nil {
 		close(p.first)
 	}

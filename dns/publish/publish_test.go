@@ -169,7 +169,8 @@ func TestABadZoneDoesNotTakeTheOthersWithIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, p, "www.example.com.", "198.51.100.2")
-	want(t, p, "www.example.org.", "REFUSED")
+	want(t, p, "www.example.org.", "SERVFAIL") // refusing it would say that it is not ours
+	want(t, p, "www.example.net.", "REFUSED")
 	s := p.Status()
 	if len(s.Problems) != 2 || !strings.Contains(s.Problems[0].Reason, "configured twice") || !strings.HasPrefix(s.Problems[1].Reason, "org.zone:1:") {
 		t.Errorf("Problems = %+v, want the double zone and the nonsense", s.Problems)

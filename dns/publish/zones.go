@@ -11,7 +11,7 @@ import (
 )
 
 // load brings the zones up to date and reports whether any changed. A zone
-// whose new text is bad stays as it was; one that never was good is left out.
+// whose new text is bad stays as it was; one that never was good fails.
 func (p *Publisher) load(wanted []regions.Zone, plan *steer.Plan) (zones []*zone.Zone, changed bool) {
 	keep := make(map[regions.Name]*loaded, len(wanted))
 	p.problems = nil
@@ -33,6 +33,9 @@ func (p *Publisher) load(wanted []regions.Zone, plan *steer.Plan) (zones []*zone
 				changed = changed || l.zone == nil || l.zone.Hash != z.Hash
 				if l.zone != nil && l.zone.Hash == z.Hash {
 					z = l.zone // the same words, perhaps from another file
+				}
+				if len(z.Warnings) > 0 {
+					p.cfg.Log.Warn("a zone is served with parts that are hardly meant so", "zone", z.Origin, "because", z.Warnings.Error())
 				}
 				l = &loaded{zone: z, hash: h}
 			}
@@ -69,6 +72,16 @@ func (p *Publisher) served(wanted []regions.Zone) []*zone.Zone {
 		}
 	}
 	return zones
+}
+
+// failing returns the zones that never were good.
+func (p *Publisher) failing() (origins []string) {
+	for origin, l := range p.zones {
+		if _, err := zone.Wire(string(origin)); l.zone == nil && err == nil {
+			origins = append(origins, string(origin))
+		}
+	}
+	return origins
 }
 
 func (p *Publisher) problem(x Problem) {

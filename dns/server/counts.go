@@ -17,9 +17,9 @@ type Counters struct {
 	Panics    uint64            `json:"panics"`
 	Errors    uint64            `json:"errors"` // of reading or writing a socket
 
-	Connections        int    `json:"connections"` // open now
-	ConnectionsTotal   uint64 `json:"connections_total"`
-	ConnectionsRefused uint64 `json:"connections_refused"` // over a limit
+	Connections          int    `json:"connections"` // open now
+	ConnectionsTotal     uint64 `json:"connections_total"`
+	ConnectionsDisplaced uint64 `json:"connections_displaced"` // closed for a newer one, at a limit
 }
 
 const maxRcode = 24
@@ -29,7 +29,8 @@ type counts struct {
 	datagrams, streamed        atomic.Uint64
 	rcodes                     [maxRcode]atomic.Uint64
 	truncated, dropped, panics atomic.Uint64
-	errors, accepted, refused  atomic.Uint64
+	errors, accepted           atomic.Uint64
+	displaced                  atomic.Uint64
 	_                          [64]byte
 }
 
@@ -69,7 +70,7 @@ func badVersion(answer []byte) bool {
 
 // Counters adds up what all sockets counted.
 func (s *Server) Counters() Counters {
-	c := Counters{Answers: make(map[string]uint64), Connections: s.conns.open()}
+	c := Counters{Answers: make(map[string]uint64), Connections: int(s.conns.open.Load())}
 	for _, n := range s.counts {
 		c.Datagrams += n.datagrams.Load()
 		c.Streamed += n.streamed.Load()
@@ -78,7 +79,7 @@ func (s *Server) Counters() Counters {
 		c.Panics += n.panics.Load()
 		c.Errors += n.errors.Load()
 		c.ConnectionsTotal += n.accepted.Load()
-		c.ConnectionsRefused += n.refused.Load()
+		c.ConnectionsDisplaced += n.displaced.Load()
 		for i := range n.rcodes {
 			if v := n.rcodes[i].Load(); v > 0 {
 				name := mdns.RcodeToString[i]

@@ -7,11 +7,13 @@
 //
 // Streams follow RFC 7766: many queries in one connection, answered in order as
 // they come, an idle limit that shrinks when connections run short, and bounds
-// on connections in all and for each client, so that one client cannot keep
-// others out.
+// on connections in all and for each client. At a bound the connection that was
+// silent for longest makes room, so whoever holds many open keeps nobody out.
 //
 // A reply leaves from the address that the query was sent to, also where a
 // socket listens on all addresses.
+//
+// [Standalone] serves zone files alone; one that is broken fails by itself.
 //
 // A server never withdraws itself: without a snapshot it says SERVFAIL, and a
 // fault in answering one packet is counted, logged and costs that packet only.

@@ -24,8 +24,8 @@ type Config struct {
 	Log       *slog.Logger // default: slog.Default
 
 	IdleTimeout    time.Duration // of a stream; default 15 s
-	MaxConnections int           // streams in all; default 1024
-	MaxPerClient   int           // streams of one client address; default 64
+	MaxConnections int           // streams in all; default 2048
+	MaxPerClient   int           // streams of one client address; default 512
 }
 
 // Server answers on its sockets while [Server.Run] runs.
@@ -51,10 +51,10 @@ func New(cfg Config) (*Server, error) {
 		cfg.IdleTimeout = 15 * time.Second
 	}
 	if cfg.MaxConnections <= 0 {
-		cfg.MaxConnections = 1024
+		cfg.MaxConnections = 2048
 	}
 	if cfg.MaxPerClient <= 0 {
-		cfg.MaxPerClient = 64
+		cfg.MaxPerClient = 512
 	}
 	s := &Server{cfg: cfg}
 	s.conns.limit, s.conns.perClient = cfg.MaxConnections, cfg.MaxPerClient

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -31,17 +30,14 @@ func (s *Server) streams(ctx context.Context, l net.Listener, n *counts) error {
 			continue
 		}
 		failures = 0
-		client := addrOf(conn.RemoteAddr())
-		if !s.conns.add(conn, client) {
-			n.refused.Add(1)
-			conn.Close()
-			continue
-		}
+		c := &connection{Conn: conn, client: addrOf(conn.RemoteAddr())}
+		c.heard.Store(time.Now().UnixNano())
+		n.displaced.Add(s.conns.add(c))
 		n.accepted.Add(1)
 		wg.Go(func() {
-			defer s.conns.remove(conn, client)
-			defer conn.Close()
-			if err := s.stream(conn, client, n); err != nil {
+			defer s.conns.remove(c)
+			defer c.Close()
+			if err := s.stream(c, n); err != nil {
 				n.errors.Add(1)
 			}
 		})
@@ -50,16 +46,23 @@ func (s *Server) streams(ctx context.Context, l net.Listener, n *counts) error {
 
 // stream serves one connection until the client leaves, is idle for too long,
 // or does not speak DNS. Only what looks like a broken network is an error.
-func (s *Server) stream(conn net.Conn, client netip.Addr, n *counts) error {
+func (s *Server) stream(conn *connection, n *counts) error {
 	in, out := bufio.NewReaderSize(conn, 4096), bufio.NewWriterSize(conn, 4096)
+	// Whatever the connection ends by, what was asked before is answered.
+	defer func() {
+		conn.SetWriteDeadline(time.Now().Add(messageTimeout))
+		out.Flush()
+	}()
 	var query, reply []byte
 	for {
-		if in.Buffered() == 0 {
+		now := time.Now()
+		if out.Buffered() > 0 && !wholeMessage(in) {
+			conn.SetWriteDeadline(now.Add(messageTimeout))
 			if err := out.Flush(); err != nil {
-				return err
+				return unlessQuiet(err)
 			}
 		}
-		conn.SetReadDeadline(time.Now().Add(s.idle()))
+		conn.SetReadDeadline(now.Add(s.idle()))
 		var size [2]byte
 		if _, err := io.ReadFull(in, size[:]); err != nil {
 			return unlessQuiet(err)
@@ -73,21 +76,32 @@ func (s *Server) stream(conn net.Conn, client netip.Addr, n *counts) error {
 		if _, err := io.ReadFull(in, query); err != nil {
 			return unlessQuiet(err)
 		}
-		reply = s.answer(append(reply[:0], 0, 0), query, client, true, n)
+		conn.heard.Store(now.UnixNano())
+		reply = s.answer(append(reply[:0], 0, 0), query, conn.client, true, n)
 		if len(reply) == 2 {
 			return nil // not DNS: nothing more is expected from this client
 		}
 		binary.BigEndian.PutUint16(reply, uint16(len(reply)-2))
 		conn.SetWriteDeadline(time.Now().Add(messageTimeout))
 		if _, err := out.Write(reply); err != nil {
-			return err
+			return unlessQuiet(err)
 		}
 	}
 }
 
+// wholeMessage reports whether the next query is here already, so that its
+// answer can leave together with those before it.
+func wholeMessage(in *bufio.Reader) bool {
+	if in.Buffered() < 2 {
+		return false
+	}
+	size, err := in.Peek(2)
+	return err == nil && in.Buffered() >= 2+int(binary.BigEndian.Uint16(size))
+}
+
 // idle is how long a client may say nothing.
 func (s *Server) idle() time.Duration {
-	if s.conns.open()*4 >= s.cfg.MaxConnections*3 {
+	if int(s.conns.open.Load())*4 >= s.cfg.MaxConnections*3 {
 		return min(hurriedIdle, s.cfg.IdleTimeout)
 	}
 	return s.cfg.IdleTimeout
@@ -101,53 +115,4 @@ func unlessQuiet(err error) error {
 		return nil
 	}
 	return err
-}
-
-// connections keeps the open ones, to count and to close them.
-type connections struct {
-	limit, perClient int
-
-	mu       sync.Mutex
-	all      map[net.Conn]bool
-	byClient map[netip.Addr]int
-	closed   bool
-}
-
-// add reports whether the connection may stay.
-func (c *connections) add(conn net.Conn, client netip.Addr) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || len(c.all) >= c.limit || c.byClient[client] >= c.perClient {
-		return false
-	}
-	if c.all == nil {
-		c.all, c.byClient = make(map[net.Conn]bool), make(map[netip.Addr]int)
-	}
-	c.all[conn] = true
-	c.byClient[client]++
-	return true
-}
-
-func (c *connections) remove(conn net.Conn, client netip.Addr) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.all, conn)
-	if c.byClient[client]--; c.byClient[client] <= 0 {
-		delete(c.byClient, client)
-	}
-}
-
-func (c *connections) open() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.all)
-}
-
-func (c *connections) closeAll() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	for conn := range c.all {
-		conn.Close()
-	}
 }

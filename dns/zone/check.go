@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"slices"
 	"strings"
 
 	mdns "github.com/miekg/dns"
@@ -20,12 +21,22 @@ type owner struct {
 	single map[uint16]string // rdata of a type of which there may be one
 }
 
-// check reports what no single record can tell.
+// check reports what makes a zone unfit to be served, and warns of what is
+// served all the same, though hardly as meant. The line between the two is
+// where other servers draw it, so that a zone can move here as it is.
 func check(z *Zone, r *report) {
 	owners := make(map[string]*owner)
 	buf := make([]byte, 70_000)
+	warn := &report{file: r.file}
+	z.Records = slices.DeleteFunc(z.Records, func(rec Record) bool {
+		if Within(rec.Owner, z.Apex) {
+			return false
+		}
+		warn.add(rec.Line, 1, "remove it, or load it as its own zone", "%s is outside the zone %s and is not served", rec.RR.Header().Name, z.Origin)
+		return true
+	})
 	for _, rec := range z.Records {
-		if wire := checkRecord(z, rec, buf, r); wire != "" {
+		if wire := checkRecord(rec, buf, r, warn); wire != "" {
 			collect(owners, rec, wire, r)
 		}
 	}
@@ -37,7 +48,7 @@ func check(z *Zone, r *report) {
 		r.add(1, 1, "name at least one server of "+z.Origin, "the zone %s has no NS record", z.Origin)
 	}
 	for wire, o := range owners {
-		checkOwner(z, wire, o, r)
+		checkOwner(z, wire, o, r, warn)
 		checkAbove(z, owners, wire, o, r)
 	}
 	for _, rec := range z.Records {
@@ -47,21 +58,19 @@ func check(z *Zone, r *report) {
 		}
 		if target, err := Wire(ns.Ns); err == nil {
 			if o := owners[target]; o != nil && o.types[mdns.TypeCNAME] > 0 {
-				r.add(rec.Line, 1, "name the server by the name that has its address", "the server %s is an alias (line %d)", ns.Ns, o.line)
+				warn.add(rec.Line, 1, "name the server by the name that has its address", "the server %s is an alias (line %d)", ns.Ns, o.line)
 			}
 		}
 	}
+	z.Warnings, _ = warn.err().(Problems)
 }
 
 // checkRecord looks at one record alone and returns its rdata as it goes on
 // the wire, or "" if the record is not worth further questions.
-func checkRecord(z *Zone, rec Record, buf []byte, r *report) string {
+func checkRecord(rec Record, buf []byte, r, warn *report) string {
 	h := rec.RR.Header()
 	kind := mdns.Type(h.Rrtype).String()
 	switch {
-	case !Within(rec.Owner, z.Apex):
-		r.add(rec.Line, 1, "remove it, or load it as its own zone", "%s is outside the zone %s", h.Name, z.Origin)
-		return ""
 	case h.Class != mdns.ClassINET:
 		r.add(rec.Line, 1, "write IN", "the class %s is not served", mdns.Class(h.Class))
 		return ""
@@ -70,7 +79,8 @@ func checkRecord(z *Zone, rec Record, buf []byte, r *report) string {
 		return ""
 	}
 	if h.Ttl > maxTTL {
-		r.add(rec.Line, 1, "a day is 86400", "the TTL %d is larger than 2147483647", h.Ttl)
+		warn.add(rec.Line, 1, "a day is 86400", "the TTL %d is larger than 2147483647 and counts as 0", h.Ttl)
+		h.Ttl = 0
 	}
 	n, err := mdns.PackRR(rec.RR, buf, 0, nil, false)
 	if err != nil {
@@ -83,9 +93,8 @@ func checkRecord(z *Zone, rec Record, buf []byte, r *report) string {
 		return ""
 	}
 	wild := strings.HasPrefix(rec.Owner, "\x01*")
-	if wild && (h.Rrtype == mdns.TypeNS || h.Rrtype == mdns.TypeDNAME || h.Rrtype == mdns.TypeSOA) {
-		r.add(rec.Line, 1, "name what is meant", "a wildcard cannot hold a record of type %s", kind)
-		return ""
+	if wild && (h.Rrtype == mdns.TypeNS || h.Rrtype == mdns.TypeDNAME) {
+		warn.add(rec.Line, 1, "name what is meant", "a %s record of a wildcard means something else to every resolver", kind)
 	}
 	return string(lower([]byte(data))) + " " // never empty; compared only
 }
@@ -120,7 +129,7 @@ func collect(owners map[string]*owner, rec Record, data string, r *report) {
 }
 
 // checkOwner looks at what stands side by side at one name.
-func checkOwner(z *Zone, wire string, o *owner, r *report) {
+func checkOwner(z *Zone, wire string, o *owner, r, warn *report) {
 	if line := o.types[mdns.TypeSOA]; line > 0 && wire != z.Apex {
 		r.add(line, 1, "remove it, or load it as its own zone", "a SOA record belongs to %s only, not to %s", z.Origin, o.name)
 	}
@@ -135,7 +144,7 @@ func checkOwner(z *Zone, wire string, o *owner, r *report) {
 		}
 	}
 	if line, ns := o.types[mdns.TypeDNAME], o.types[mdns.TypeNS]; line > 0 && ns > 0 && wire != z.Apex {
-		r.add(max(line, ns), 1, "keep one of them", "%s is both delegated (line %d) and redirected by a DNAME (line %d)", o.name, ns, line)
+		warn.add(max(line, ns), 1, "keep one of them", "%s is both delegated (line %d) and redirected by a DNAME (line %d)", o.name, ns, line)
 	}
 }
 

@@ -38,8 +38,6 @@ func TestParseNamesEveryProblemWithItsPlace(t *testing.T) {
 			[]string{"f:6:1: www.example.com. has a CNAME record (line 6) and A data (line 5) (a CNAME record stands alone"}},
 		{"two CNAMEs", head + "www CNAME ns1\nwww CNAME ns2\n", []string{"f:6:1: www.example.com. has a second CNAME record, the first is in line 5"}},
 		{"a CNAME at the apex", head + "@ CNAME www.example.org.\n", []string{"f:5:1: ", "f:5:1: "}},
-		{"a record of another zone", head + "www.example.org. A 192.0.2.1\n", []string{"f:5:1: www.example.org. is outside the zone example.com. (remove it, or load it as its own zone)"}},
-		{"a name that only ends alike", head + "www.badexample.com. A 192.0.2.1\n", []string{"f:5:1: www.badexample.com. is outside the zone"}},
 		{"another class", head + "www CH A 192.0.2.1\n", []string{"f:5:1: the class CH is not served"}},
 		{"no data", head + "www A\n", []string{"f:5:1: this A record has no data"}},
 		{"something behind the data", head + "www A 192.0.2.1 192.0.2.2\n", []string{"f:5:"}},
@@ -47,13 +45,9 @@ func TestParseNamesEveryProblemWithItsPlace(t *testing.T) {
 		{"a blank owner at the start", "$TTL 300\n  A 192.0.2.1\n", []string{"f:2:1: this record has no owner"}},
 		{"an empty label", head + "a..b A 192.0.2.1\n", []string{`f:5:1: this is not a domain name: "a..b"`}},
 		{"a label too long", head + strings.Repeat("x", 64) + " A 192.0.2.1\n", []string{"f:5:1: this is not a domain name"}},
-		{"a TTL too large", head + "www 2147483648 A 192.0.2.1\n", []string{"f:5:1: the TTL 2147483648 is larger than 2147483647"}},
 		{"a record that only questions have", head + "www TYPE255 \\# 0\n", []string{"f:5:1: a record of type ANY exists in questions only"}},
 		{"something below a DNAME", head + "old DNAME new\na.b.old A 192.0.2.1\n",
 			[]string{"f:6:1: a.b.old.example.com. is below the DNAME record of old.example.com. (line 5)"}},
-		{"a delegation and a DNAME", head + "old DNAME new\nold NS ns1\n", []string{"f:6:1: old.example.com. is both delegated (line 6) and redirected"}},
-		{"a wildcard delegation", head + "* NS ns1\n", []string{"f:5:1: a wildcard cannot hold a record of type NS"}},
-		{"a server that is an alias", head + "sub NS al\nal CNAME ns1\n", []string{"f:5:1: the server al.example.com. is an alias (line 6)"}},
 		{"bad $GENERATE", head + "$GENERATE 1-x host$ A 192.0.2.$\n", []string{"f:5:1: "}},
 		{"$GENERATE of bad records", head + "$GENERATE 250-260 host$ A 192.0.2.$\nx A 1.2.3\n", []string{"f:5:1: ", "f:6:5: "}},
 	}
@@ -65,6 +59,40 @@ func TestParseNamesEveryProblemWithItsPlace(t *testing.T) {
 			for i := range max(len(got), len(tt.want)) {
 				if i >= len(got) || i >= len(tt.want) || !strings.HasPrefix(got[i].Error(), tt.want[i]) {
 					t.Fatalf("Parse:\n%s\ngot problems:\n%v\nwant:\n%s", tt.text, err, strings.Join(tt.want, "\n"))
+				}
+			}
+		})
+	}
+}
+
+func TestParseWarnsOfWhatIsServedAllTheSame(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string
+	}{
+		{"a record of another zone", head + "www.example.org. A 192.0.2.1\n", []string{"f:5:1: www.example.org. is outside the zone example.com. and is not served (remove it, or load it as its own zone)"}},
+		{"a name that only ends alike", head + "www.badexample.com. A 192.0.2.1\n", []string{"f:5:1: www.badexample.com. is outside the zone"}},
+		{"a TTL too large", head + "www 2147483648 A 192.0.2.1\n", []string{"f:5:1: the TTL 2147483648 is larger than 2147483647"}},
+		{"a delegation and a DNAME", head + "old DNAME new\nold NS ns1\n", []string{"f:6:1: old.example.com. is both delegated (line 6) and redirected"}},
+		{"a wildcard delegation", head + "* NS ns1\n", []string{"f:5:1: a NS record of a wildcard means something else to every resolver"}},
+		{"a server that is an alias", head + "sub NS al\nal CNAME ns1\n", []string{"f:5:1: the server al.example.com. is an alias (line 6)"}},
+		{"a wildcard DNAME", head + "* DNAME ns1\n", []string{"f:5:1: a DNAME record of a wildcard means something else to every resolver"}},
+		{"nothing", head, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			z, err := zone.Parse("example.com", "f", []byte(tt.text))
+			if err != nil {
+				t.Fatalf("Parse:\n%s\n= %v, want a zone with a warning", tt.text, err)
+			}
+			for i := range max(len(z.Warnings), len(tt.want)) {
+				if i >= len(z.Warnings) || i >= len(tt.want) || !strings.HasPrefix(z.Warnings[i].Error(), tt.want[i]) {
+					t.Fatalf("Parse:\n%s\ngot warnings:\n%v\nwant:\n%s", tt.text, z.Warnings, strings.Join(tt.want, "\n"))
+				}
+			}
+			for _, r := range z.Records {
+				if !zone.Within(r.Owner, z.Apex) {
+					t.Errorf("the zone holds %v, which is outside", r.RR)
 				}
 			}
 		})

@@ -21,6 +21,9 @@ type Zone struct {
 	File    string   // where it was read, for people
 	Records []Record // in the file's order, duplicates included
 	Hash    string   // of origin and text, hexadecimal
+
+	// Warnings is what is served, though hardly as meant; at most 21.
+	Warnings Problems
 }
 
 // Record is a record and where it stands.

@@ -24,7 +24,7 @@ const (
 	NotDone = "not_done" // it is not, and that is certain
 	Unknown = "unknown"  // it could not be seen; never taken for either of the others
 	// Untouched goes with an error of Act alone: it is certain that nothing
-	// was begun, so whoever asked may treat it as a refusal.
+	// was begun. Without it an error says nothing of what was done.
 	Untouched = "untouched"
 )
 
@@ -47,9 +47,9 @@ func (r Request) Param(name, fallback string) string {
 }
 
 // Result is what a provider saw, or did. What a provider refuses or fails to
-// do is an error, not a Result.
+// do is an error; the Result beside it then says no more than Untouched.
 type Result struct {
-	State  string            // Done, NotDone or Unknown
+	State  string            // Done, NotDone or Unknown; with an error Untouched, or empty
 	Detail string            // a sentence for people; evidence claims no more than was seen
 	Values map[string]string // the same for programs; keys are snake_case
 }
@@ -61,6 +61,7 @@ type Provider interface {
 	// where the request itself makes no sense.
 	Observe(ctx context.Context, r Request) (Result, error)
 	// Act brings it about and returns once it is so, or fails with a reason.
-	// An error does not promise that nothing happened: Observe tells.
+	// An error promises that nothing happened only if the Result's State is
+	// [Untouched]; otherwise Observe tells.
 	Act(ctx context.Context, r Request) (Result, error)
 }

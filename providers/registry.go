@@ -80,11 +80,11 @@ func (r *Registry) Observe(ctx context.Context, name string, req Request) (Resul
 func (r *Registry) Act(ctx context.Context, name string, req Request) (Result, error) {
 	p, err := r.Provider(name)
 	if err != nil {
-		return Result{}, err
+		return Result{State: Untouched}, err
 	}
 	if err := r.admit(req.Param("database", name), req); err != nil {
 		r.log.Warn("act refused", "provider", name, "action", req.Action, "key", req.Key, "epoch", req.Epoch.String(), "because", err.Error())
-		return Result{}, err
+		return Result{State: Untouched}, err
 	}
 	began := time.Now()
 	log := r.log.With("provider", name, "action", req.Action, "region", string(req.Region), "key", req.Key,
@@ -92,7 +92,7 @@ func (r *Registry) Act(ctx context.Context, name string, req Request) (Result, e
 	log.Info("act begins")
 	res, err := p.Act(ctx, req)
 	if err != nil {
-		log.Warn("act failed", "took", time.Since(began), "because", err.Error())
+		log.Warn("act failed", "took", time.Since(began), "untouched", res.State == Untouched, "because", err.Error())
 		return res, err
 	}
 	log.Info("act ended", "took", time.Since(began), "state", res.State, "detail", res.Detail)

@@ -29,8 +29,8 @@ steps:
       - {id: idle, kind: wait, retries: 1}
       - id: side
         sequence:
+          - {id: ask, kind: approve} # beside others that go on
           - {id: tell, kind: wait}
-          - {id: ask, kind: approve}
           - {id: move, kind: change, retries: 1, compensate: {kind: unfence}}
   - {id: promote, kind: promote, no_return: true, retries: 1}
   - {id: repoint, kind: repoint}
@@ -193,7 +193,17 @@ func TestTheTableIsWhatApplyAccepts(t *testing.T) {
 		runbooks.OpPause: runbooks.Paused, runbooks.OpResume: runbooks.Resumed, runbooks.OpRetry: runbooks.Retried,
 		runbooks.OpSkip: runbooks.Skipped, runbooks.OpAbort: runbooks.Aborted}
 	seen := map[string]bool{}
-	rapid.Check(t, func(rt *rapid.T) {
+	unreached := func() (left []string) {
+		for _, r := range rows {
+			for _, op := range r.Allowed {
+				if !seen[fmt.Sprint(r.State, op)] {
+					left = append(left, fmt.Sprintf("%s in %s", op, r.State))
+				}
+			}
+		}
+		return left
+	}
+	histories := func(rt *rapid.T) {
 		x, now := runbooks.New("run-1"), t0
 		if err := x.Apply(written(t, fmt.Sprintf(branching, rapid.SampledFrom([]string{"undo", "block"}).Draw(rt, "on_failure")), nil)); err != nil {
 			rt.Fatal(err)
@@ -217,14 +227,14 @@ func TestTheTableIsWhatApplyAccepts(t *testing.T) {
 				}
 			}
 		}
-	})
-	for _, r := range rows {
-		for _, op := range r.Allowed {
-			if !seen[fmt.Sprint(r.State, op)] {
-				t.Errorf("the table allows %s in %s, and no history reached that", op, r.State)
-			}
+	}
+	// A hundred histories reach most of the table, but not always all of it.
+	for range 10 {
+		if rapid.Check(t, histories); len(unreached()) == 0 {
+			return
 		}
 	}
+	t.Errorf("the table allows what no history has reached: %v", unreached())
 }
 
 func TestWhereAnAbortLeavesTheWorldIsKnownBeforehand(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ type Step interface {
 	// alone decides whether Act runs again.
 	Observe(context.Context, Scope) (Seen, error)
 	// Act brings it about. An error does not mean that nothing happened,
-	// unless [Refuse] made it; Observe tells.
+	// unless [Refuse] or [NotBegun] made it; Observe tells.
 	Act(context.Context, Scope) error
 	// Verify is proof, from outside the step. It may answer [NotYet], and is
 	// then asked again until the step's time is up.
@@ -64,9 +65,10 @@ type Scope struct {
 	// is nothing to look for.
 	Fresh bool
 
-	By, Why string // who started the run and for which reason
-	Start   *Start
-	Epoch   regions.Epoch // the newest that the run knows: every act carries it
+	By, Why   string   // who started the run and for which reason
+	Approvers []string // who has agreed to its plan so far
+	Start     *Start
+	Epoch     regions.Epoch // the newest that the run knows: every act carries it
 
 	found *Found
 }
@@ -75,6 +77,12 @@ type Scope struct {
 func NewScope(sc Scope) (Scope, *Found) {
 	sc.found = &Found{}
 	return sc, sc.found
+}
+
+// Answers reports whether a person answers for the run: started it, or has
+// agreed to its plan.
+func (s Scope) Answers(person string) bool {
+	return slices.ContainsFunc(append([]string{s.By}, s.Approvers...), func(name string) bool { return strings.EqualFold(name, person) })
 }
 
 // Note adds a sentence to the step's evidence.
@@ -175,6 +183,26 @@ func Refuse(err error) error {
 		return nil
 	}
 	return refusal{err}
+}
+
+type notBegun struct{ err error }
+
+func (e notBegun) Error() string { return e.err.Error() }
+func (e notBegun) Unwrap() error { return e.err }
+
+// NotBegun marks err as a failure before anything was begun: nothing was
+// changed, as with [Refuse], but trying again may do.
+func NotBegun(err error) error {
+	if err == nil {
+		return nil
+	}
+	return notBegun{err}
+}
+
+// IsNotBegun reports whether err was marked by [NotBegun].
+func IsNotBegun(err error) bool {
+	_, ok := errors.AsType[notBegun](err)
+	return ok
 }
 
 // IsRefusal reports whether err was marked by [Refuse].

@@ -86,6 +86,17 @@ func (x *Execution) StartedBy() string { return x.by }
 // Reason returns why the run was started.
 func (x *Execution) Reason() string { return x.why }
 
+// Approvers returns who has agreed to the run's plan so far.
+func (x *Execution) Approvers() []string {
+	var people []string
+	for _, l := range x.leaves {
+		for _, a := range l.approvals {
+			people = append(people, a.By)
+		}
+	}
+	return people
+}
+
 // StartedAt returns when the run was started.
 func (x *Execution) StartedAt() time.Time { return x.startedAt }
 

@@ -54,7 +54,7 @@ func (p *Provider) Observe(ctx context.Context, r providers.Request) (providers.
 func (p *Provider) Act(ctx context.Context, r providers.Request) (providers.Result, error) {
 	seen, err := p.Observe(ctx, r)
 	if err != nil {
-		return providers.Result{}, err
+		return providers.Result{State: providers.Untouched}, err
 	}
 	switch {
 	case seen.State == providers.Done:
@@ -65,8 +65,8 @@ func (p *Provider) Act(ctx context.Context, r providers.Request) (providers.Resu
 	out, err := Run(ctx, Spec{Program: p.act, Env: environment(r), Limit: p.limit})
 	subject := "command " + p.act[0]
 	switch {
-	case err != nil:
-		return providers.Result{}, err
+	case err != nil: // it could not even be started
+		return providers.Result{State: providers.Untouched}, err
 	case out.TimedOut:
 		return providers.Result{}, fault.Unavailablef(subject, "was ended after %v", out.Took.Round(time.Millisecond))
 	case out.Exit == OutOfReach:

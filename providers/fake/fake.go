@@ -24,7 +24,7 @@ type Script struct {
 	Err    error             // what is answered; Acted says whether it happened all the same
 	Acted  bool              // with Err: the act happened although an error is answered
 	Lost   bool              // without Err: answers done although nothing happened
-	State  string            // overrides the state that is answered
+	State  string            // overrides the state that is answered; with Err of an act, providers.Untouched or nothing
 	Detail string            // overrides the detail that is answered
 	Values map[string]string // are answered
 	Hang   bool              // waits for the context to end, acts on nothing
@@ -117,7 +117,7 @@ func (p *Provider) Act(ctx context.Context, r providers.Request) (providers.Resu
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r.Epoch.Compare(p.newest) < 0 {
-		return providers.Result{}, providers.Stale("fake", r.Epoch, p.newest)
+		return providers.Result{State: providers.Untouched}, providers.Stale("fake", r.Epoch, p.newest)
 	}
 	if r.DryRun {
 		return s.answer(providers.Result{State: providers.NotDone, Detail: fmt.Sprintf("would %s in %s", r.Action, r.Region)}), s.Err
@@ -132,7 +132,7 @@ func (p *Provider) Act(ctx context.Context, r providers.Request) (providers.Resu
 		}
 	}
 	if s.Err != nil {
-		return providers.Result{}, s.Err
+		return providers.Result{State: s.State}, s.Err
 	}
 	return s.answer(providers.Result{State: providers.Done, Detail: fmt.Sprintf("did %s in %s", r.Action, r.Region), Values: p.values[r.Action]}), nil
 }

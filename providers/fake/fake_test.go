@@ -32,6 +32,7 @@ func TestWhatItAnswersAndWhatItDoesAreApart(t *testing.T) {
 	}{
 		{"acted, but answered with an error", fake.Script{Err: broken, Acted: true}, broken, "", 1},
 		{"failed before it acted", fake.Script{Err: broken}, broken, "", 0},
+		{"refused, and sure that it did nothing", fake.Script{Err: broken, State: providers.Untouched}, broken, providers.Untouched, 0},
 		{"says done, but nothing happened", fake.Script{Lost: true}, nil, providers.Done, 0},
 		{"acted, but cannot tell", fake.Script{State: providers.Unknown}, nil, providers.Unknown, 1},
 	}

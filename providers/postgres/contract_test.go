@@ -18,45 +18,61 @@ import (
 	"fairlead/regions/fault"
 )
 
-func TestContractOfFenceAndPromote(t *testing.T) {
-	count := func(path, what string) int {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Error(err)
-		}
-		return strings.Count(string(text), what)
+func count(t *testing.T, path, what string) int {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Error(err)
 	}
-	params := map[string]string{"from": string(pgtest.East), "to": string(pgtest.Central)}
-	t.Run("fence", func(t *testing.T) {
-		providertest.Run(t, func(t *testing.T) providertest.Subject {
-			b := pgtest.WithAgents(t)
-			return providertest.Subject{Provider: provider(t, b.Model, b), OwnEpochs: true, Request: providers.Request{Action: "fence", Params: params},
-				Effects: func() int { return count(b.Primary.LogFile(), "received fast shutdown request") }}
-		})
+	return strings.Count(string(text), what)
+}
+
+var there = map[string]string{"from": string(pgtest.East), "to": string(pgtest.Central)}
+
+func TestContractOfFence(t *testing.T) {
+	t.Parallel()
+	b := pgtest.WithAgents(t)
+	ways := 0
+	providertest.Run(t, func(t *testing.T) providertest.Subject {
+		ways++ // each promise is held to in a decision of its own
+		r := switchover(t, provider(t, b.Model, b), uint64(10*ways), pgtest.East, pgtest.Central)
+		r.do("unfence")
+		r.eventually("preflight")
+		const stopped = "received fast shutdown request"
+		before := count(t, b.Primary.LogFile(), stopped)
+		return providertest.Subject{Provider: r.p, OwnEpochs: true, Request: providers.Request{Action: "fence", Epoch: r.epoch, Params: there},
+			Key: r.name, Effects: func() int { return count(t, b.Primary.LogFile(), stopped) - before }}
 	})
-	t.Run("promote", func(t *testing.T) {
-		providertest.Run(t, func(t *testing.T) providertest.Subject {
-			b := pgtest.WithAgents(t)
-			p := provider(t, b.Model, b)
-			failover(t, p, 1).do("fence")
-			return providertest.Subject{Provider: p, OwnEpochs: true, Request: providers.Request{Action: "promote", Params: params},
-				Effects: func() int { return count(b.Standby.LogFile(), "received promote request") }}
-		})
+}
+
+func TestContractOfPromote(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, func(t *testing.T) providertest.Subject {
+		b := pgtest.WithAgents(t) // a promotion is not taken back
+		p := provider(t, b.Model, b)
+		failover(t, p, 1).do("fence")
+		return providertest.Subject{Provider: p, OwnEpochs: true, Request: providers.Request{Action: "promote", Params: there},
+			Effects: func() int { return count(t, b.Standby.LogFile(), "received promote request") }}
 	})
-	t.Run("verify_writable", func(t *testing.T) {
-		providertest.Run(t, func(t *testing.T) providertest.Subject {
-			b := pgtest.WithAgents(t)
-			return providertest.Subject{Provider: provider(t, b.Model, b), OwnEpochs: true,
-				Request: providers.Request{Action: "verify_writable", Params: map[string]string{"from": string(pgtest.Central), "to": string(pgtest.East)}},
-				Effects: func() int {
-					v, err := b.Primary.Value(t.Context(), "SELECT count(*) FROM fairlead_canary")
-					if err != nil {
-						t.Fatal(err)
-					}
-					n, _ := strconv.Atoi(v)
-					return n
-				}}
-		})
+}
+
+func TestContractOfVerifyWritable(t *testing.T) {
+	t.Parallel()
+	b := pgtest.WithAgents(t)
+	providertest.Run(t, func(t *testing.T) providertest.Subject {
+		if err := b.Primary.Exec(t.Context(), "DELETE FROM fairlead_canary"); err != nil {
+			t.Fatal(err)
+		}
+		return providertest.Subject{Provider: provider(t, b.Model, b), OwnEpochs: true,
+			Request: providers.Request{Action: "verify_writable", Params: map[string]string{"from": string(pgtest.Central), "to": string(pgtest.East)}},
+			Effects: func() int {
+				v, err := b.Primary.Value(t.Context(), "SELECT count(*) FROM fairlead_canary")
+				if err != nil {
+					t.Fatal(err)
+				}
+				n, _ := strconv.Atoi(v)
+				return n
+			}}
 	})
 }
 

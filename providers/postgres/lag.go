@@ -146,7 +146,7 @@ func measure(ctx context.Context, m move) (Lag, error) {
 	if toErr != nil {
 		seen, ok := m.p.monitor.track(m.to.Region).last()
 		if !ok {
-			return Lag{Source: fmt.Sprintf("the standby does not answer: %v", toErr)}, nil
+			return Lag{Source: bare(toErr)}, nil
 		}
 		received = seen.lsn
 	}

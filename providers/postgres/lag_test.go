@@ -6,10 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"pgregory.net/rapid"
 
 	"fairlead/providers/postgres/agent"
 	"fairlead/regions"
+	"fairlead/regions/fault"
 )
 
 // written makes a track of a server that was seen once a second.
@@ -201,6 +203,41 @@ func TestPreflightChecks(t *testing.T) {
 				if got := strings.Join(failed, ","); got != want {
 					t.Errorf("planned %v: failed %q, want %q", planned, got, want)
 				}
+			}
+		})
+	}
+}
+
+func TestWhoMayBeDeclaredLost(t *testing.T) {
+	silent := fault.Unavailablef("orders in us-east", "does not answer")
+	login := fault.Deniedf("orders in us-east", "refuses the login").Because(said{&pgconn.PgError{Message: "wrong password"}})
+	tests := []struct {
+		name             string
+		fromErr, hostErr error
+		planned          bool
+		by               string
+		ok               bool
+		says             string // in the detail or the remedy
+	}{
+		{"nobody has to, where a host can be asked", silent, nil, false, "", true, "answers"},
+		{"nobody said so, and nothing is seen", silent, silent, false, "", false, "declared_lost_by=YOUR-NAME"},
+		{"somebody said so, and nothing is seen", silent, silent, false, "ada", true, "unfenced: ada declares us-east lost"},
+		{"not what answers", nil, silent, false, "ada", false, "is there: it answers as a primary"},
+		{"not what refuses a login", login, silent, false, "ada", false, "is there: refuses the login"},
+		{"nobody is invited to declare what answers", nil, silent, false, "", false, "us-east cannot be fenced"},
+		{"not for a planned move", silent, silent, true, "ada", false, "us-east cannot be fenced"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := healthy()
+			s.fromErr, s.hostErr, s.planned, s.declaredBy = tt.fromErr, tt.hostErr, tt.planned, tt.by
+			s.hostKind, s.host = "agent", agent.Status{Detail: "it answers"}
+			f := s.controlled()
+			if f.OK != tt.ok || !strings.Contains(f.Detail+" "+f.Remedy, tt.says) || f.OK != (f.Remedy == "") {
+				t.Errorf("controlled() = %+v, want ok %v and %q", f, tt.ok, tt.says)
+			}
+			if tt.name == "nobody is invited to declare what answers" && strings.Contains(f.Remedy, "declared_lost_by") {
+				t.Errorf("remedy %q invites to declare a living server lost", f.Remedy)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -117,28 +118,38 @@ func (l *line) explain(err error) error {
 		return err
 	}
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	switch {
-	case !ok:
-		return fault.Unavailablef(l.subject, "does not answer").Because(plain(err))
-	case pg.Code == "28P01" || pg.Code == "28000":
-		return fault.Deniedf(l.subject, "refuses the login: %s", pg.Message).Do("check the user in the DSN, the password file and pg_hba.conf")
-	case pg.Code == "3D000":
-		return fault.Invalidf(l.subject, "%s", pg.Message).Do("correct dbname in the DSN")
-	case pg.Code == "42501":
-		return fault.Deniedf(l.subject, "%s", pg.Message).Do("%s", giveRights)
-	case pg.Code == "42P01":
-		return fault.Deniedf(l.subject, "%s", pg.Message).Do("%s", giveRights)
-	case strings.HasPrefix(pg.Code, "57P"): // shutting down, starting up
-		return fault.Unavailablef(l.subject, "%s", pg.Message)
-	case pg.Code == "25006":
-		return fault.Conflictf(l.subject, "is read-only: %s", pg.Message)
+	if !ok {
+		return fault.Unavailablef(l.subject, "does not answer").Because(plain(err)).Do("see that it runs, and that the network between us is whole")
 	}
-	return fault.New(fault.Conflict, l.subject, "PostgreSQL says %s (%s)", pg.Message, pg.Code)
+	because := said{pg}
+	switch {
+	case pg.Code == "28P01" || pg.Code == "28000":
+		return fault.Deniedf(l.subject, "refuses the login").Because(because).Do("check the user in the DSN, the password file and pg_hba.conf")
+	case pg.Code == "3D000":
+		return fault.Invalidf(l.subject, "has no such database").Because(because).Do("correct dbname in the DSN")
+	case pg.Code == "42501" || pg.Code == "42P01":
+		return fault.Deniedf(l.subject, "lacks rights or tables of Fairlead's").Because(because).Do("%s", giveRights)
+	case strings.HasPrefix(pg.Code, "57P"): // shutting down, starting up
+		return fault.Unavailablef(l.subject, "takes no connections").Because(because)
+	case pg.Code == "25006":
+		return fault.Conflictf(l.subject, "is read-only").Because(because)
+	}
+	return fault.Conflictf(l.subject, "PostgreSQL says no (%s)", pg.Code).Because(because)
 }
 
+// said is what PostgreSQL answered, in its own words and nothing more. That
+// there was an answer stays visible in the chain: see [answered].
+type said struct{ *pgconn.PgError }
+
+func (s said) Error() string { return s.Message }
+func (s said) Unwrap() error { return s.PgError }
+
 // plain shortens what the driver says of a failed connection: the address and
-// the reason, not the whole DSN.
+// the reason, once each, and not the whole DSN.
 func plain(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op
+	}
 	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		inner := c.Unwrap()
 		if j, ok := inner.(interface{ Unwrap() []error }); ok && len(j.Unwrap()) > 0 {
@@ -147,4 +158,25 @@ func plain(err error) error {
 		return fmt.Errorf("%s port %d: %w", c.Config.Host, c.Config.Port, inner)
 	}
 	return err
+}
+
+// brief is a fault without its subject and its remedy, for a sentence that has
+// its own.
+func brief(err error) string {
+	f, ok := errors.AsType[*fault.Error](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case f.Err != nil:
+		return f.Problem + ": " + f.Err.Error()
+	}
+	return f.Problem
+}
+
+// bare is a fault without its remedy: evidence does not tell people what to do.
+func bare(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.Subject + ": " + brief(f)
+	}
+	return err.Error()
 }

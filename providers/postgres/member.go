@@ -109,7 +109,10 @@ func (h commandHost) Do(ctx context.Context, verb string, o agent.Order) (agent.
 		"FAIRLEAD_AS="+o.As, fmt.Sprintf("FAIRLEAD_PLANNED=%t", o.Planned), "FAIRLEAD_SYSTEM_IDENTIFIER="+o.SystemIdentifier)
 	st := agent.Status{Database: o.Database, Region: o.Region, Epoch: o.Epoch}
 	said, err := h.control.Do(ctx, verb, env...)
-	if err != nil {
+	switch {
+	case fault.Is(err, fault.Invalid): // it could not even be started
+		return st, agent.Untouched(err)
+	case err != nil:
 		return st, err
 	}
 	st.Detail = fmt.Sprintf("control.command %s exited 0", verb)

@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -38,13 +40,14 @@ type survey struct {
 	fromRegion, toRegion regions.ID
 	epoch                regions.Epoch
 	planned              bool
+	declaredBy           string // who said that from is lost, if somebody did
 	maxLag               int64
 }
 
 // gather asks everybody at once: a frozen server costs one time limit, not
 // three.
 func gather(ctx context.Context, m move) (survey, error) {
-	s := survey{fromRegion: m.from.Region, toRegion: m.to.Region, epoch: m.Epoch, planned: m.planned, maxLag: m.p.db.MaxLagBytes}
+	s := survey{fromRegion: m.from.Region, toRegion: m.to.Region, epoch: m.Epoch, planned: m.planned, declaredBy: m.Params["declared_lost_by"], maxLag: m.p.db.MaxLagBytes}
 	if text := m.Params["max_lag_bytes"]; text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
@@ -75,56 +78,73 @@ func gather(ctx context.Context, m move) (survey, error) {
 
 // checks judges a survey. It is a function of its argument alone.
 func (s survey) checks() []Finding {
-	var out []Finding
-	add := func(name string, ok bool, remedy, detail string, args ...any) {
-		c := Finding{Name: name, OK: ok, Detail: fmt.Sprintf(detail, args...)}
-		if !ok {
-			c.Remedy = remedy
-		}
-		out = append(out, c)
-	}
-	from, to := string(s.fromRegion), string(s.toRegion)
-
-	// The one that loses the writer.
+	var out findings
+	from := string(s.fromRegion)
 	switch {
 	case s.fromErr != nil && s.planned:
-		add("from_answers", false, "mend it, or start an unplanned failover", "%v", s.fromErr)
+		out.failed("from_answers", s.fromErr, "mend it, or start an unplanned failover")
 	case s.fromErr != nil:
-		add("from_answers", true, "", "%s does not answer, as may be in a failover: %v", from, s.fromErr)
+		out.add("from_answers", true, "", "%s cannot be asked, as may be in a failover: %s", from, bare(s.fromErr))
 	default:
-		add("from_writes", !s.from.Standby, "look which region writes, and start the run from there", "%s is a %s", from, s.from.Role())
-		add("from_no_backup", s.from.Backups == 0 || !s.planned, "wait until the base backup has ended, or end it",
+		out.add("from_writes", !s.from.Standby, "look which region writes, and start the run from there", "%s is a %s", from, s.from.Role())
+		out.add("from_no_backup", s.from.Backups == 0 || !s.planned, "wait until the base backup has ended, or end it",
 			"%d base backups are under way on %s", s.from.Backups, from)
-		add("rewind_possible", s.from.Settings.WALLogHints || s.from.Settings.Checksums || !s.planned,
+		out.add("rewind_possible", s.from.Settings.WALLogHints || s.from.Settings.Checksums || !s.planned,
 			"set wal_log_hints = on and restart, or enable checksums: without either the old writer can only be copied anew",
 			"wal_log_hints %s, checksums %s on %s", onOff(s.from.Settings.WALLogHints), onOff(s.from.Settings.Checksums), from)
 	}
-
-	// The one that gets it.
-	if s.toErr != nil {
-		add("to_answers", false, "without the standby there is nothing to move to", "%v", s.toErr)
-	} else {
-		add("to_in_recovery", s.to.Standby, "it writes already; look which region is the writer before anything else", "%s is a %s", to, s.to.Role())
-		add("replay_not_paused", s.to.PauseState == "not paused" || !s.to.Standby, "SELECT pg_wal_replay_resume() on "+to+": promoting would replay everything all the same",
-			"replay on %s is %s", to, s.to.PauseState)
-		add("no_apply_delay", zero(s.to.Settings.ApplyDelay), "set recovery_min_apply_delay = 0 on "+to+" and reload",
-			"recovery_min_apply_delay is %s on %s", s.to.Settings.ApplyDelay, to)
-		add("to_writable_by_default", s.to.Settings.ReadOnly == "off", "set default_transaction_read_only = off on "+to+" and reload",
-			"default_transaction_read_only is %s on %s", s.to.Settings.ReadOnly, to)
-		add("may_promote", s.to.CanPromote, giveRights, "the role on %s may execute pg_promote: %t", to, s.to.CanPromote)
-		add("canary_table", s.to.Canary, giveRights, "table fairlead_canary is on %s: %t", to, s.to.Canary)
-		add("epoch", s.epoch.Compare(s.to.Seen) >= 0, "somebody has decided anew; look at the database's current writer",
-			"the run's epoch is %s, the newest that the data carries is %s", s.epoch, s.to.Seen)
-		add("to_no_backup", s.to.Backups == 0, "wait until the base backup has ended, or end it", "%d base backups are under way on %s", s.to.Backups, to)
-	}
-
-	// The two together.
+	out = append(out, s.receiving()...)
 	if s.fromErr == nil && s.toErr == nil {
-		add("same_system", s.from.SystemIdentifier == s.to.SystemIdentifier, "these are two different clusters: correct the configuration",
+		out.add("same_system", s.from.SystemIdentifier == s.to.SystemIdentifier, "these are two different clusters: correct the configuration",
 			"system identifiers %s and %s", s.from.SystemIdentifier, s.to.SystemIdentifier)
 		out = append(out, s.streaming()...)
 	}
 	return append(out, s.controlled())
+}
+
+// receiving judges the one that gets the writer, by itself.
+func (s survey) receiving() []Finding {
+	var out findings
+	to := string(s.toRegion)
+	if s.toErr != nil {
+		out.failed("to_answers", s.toErr, "without the standby there is nothing to move to")
+		return out
+	}
+	out.add("to_in_recovery", s.to.Standby, "it writes already; look which region is the writer before anything else", "%s is a %s", to, s.to.Role())
+	out.add("replay_not_paused", s.to.PauseState == "not paused" || !s.to.Standby, "SELECT pg_wal_replay_resume() on "+to+": promoting would replay everything all the same",
+		"replay on %s is %s", to, s.to.PauseState)
+	out.add("no_apply_delay", zero(s.to.Settings.ApplyDelay), "set recovery_min_apply_delay = 0 on "+to+" and reload",
+		"recovery_min_apply_delay is %s on %s", s.to.Settings.ApplyDelay, to)
+	out.add("to_writable_by_default", s.to.Settings.ReadOnly == "off", "set default_transaction_read_only = off on "+to+" and reload",
+		"default_transaction_read_only is %s on %s", s.to.Settings.ReadOnly, to)
+	out.add("may_promote", s.to.CanPromote, giveRights, "the role on %s may execute pg_promote: %s", to, yesNo(s.to.CanPromote))
+	out.add("canary_table", s.to.Canary, giveRights, "table fairlead_canary is on %s: %s", to, yesNo(s.to.Canary))
+	out.add("epoch", s.epoch.Compare(s.to.Seen) >= 0, "somebody has decided anew; look at the database's current writer",
+		"the run's epoch is %s, the newest that the data carries is %s", s.epoch, s.to.Seen)
+	out.add("to_no_backup", s.to.Backups == 0, "wait until the base backup has ended, or end it", "%d base backups are under way on %s", s.to.Backups, to)
+	return out
+}
+
+// findings is a list under construction.
+type findings []Finding
+
+func (l *findings) add(name string, ok bool, remedy, detail string, args ...any) {
+	f := Finding{Name: name, OK: ok, Detail: fmt.Sprintf(detail, args...)}
+	if !ok {
+		f.Remedy = remedy
+	}
+	*l = append(*l, f)
+}
+
+// failed adds a check that an error failed: the error's own remedy, where it
+// has one, is better than ours.
+func (l *findings) failed(name string, err error, remedy string) {
+	f := Finding{Name: name, Detail: err.Error(), Remedy: remedy}
+	if known, ok := errors.AsType[*fault.Error](err); ok {
+		f.Detail = bare(known)
+		f.Remedy = cmp.Or(known.Remedy, remedy)
+	}
+	*l = append(*l, f)
 }
 
 // streaming judges the replication between two that answer. In a failover it
@@ -136,7 +156,9 @@ func (s survey) streaming() []Finding {
 		slot = Finding{Name: "slot", Detail: fmt.Sprintf("%s uses no replication slot", s.toRegion),
 			Remedy: fmt.Sprintf("create a slot on %s and set primary_slot_name on %s", s.fromRegion, s.toRegion)}
 	case s.receiverErr != nil:
-		slot = Finding{Name: "slot", Detail: s.receiverErr.Error(), Remedy: giveRights}
+		var failed findings
+		failed.failed("slot", s.receiverErr, giveRights)
+		slot = failed[0]
 	case !s.receiver.Exists:
 		slot = Finding{Name: "slot", Detail: fmt.Sprintf("slot %q is missing on %s", s.to.Slot, s.fromRegion),
 			Remedy: fmt.Sprintf("SELECT pg_create_physical_replication_slot('%s', true) on %s", s.to.Slot, s.fromRegion)}
@@ -167,19 +189,24 @@ func (s survey) streaming() []Finding {
 
 // controlled judges whether the old writer could be fenced.
 func (s survey) controlled() Finding {
-	c := Finding{Name: "host_controlled", OK: s.hostErr == nil}
-	switch {
+	var out findings
+	const name = "host_controlled"
+	switch shows := sign(s.from, s.fromErr); {
 	case s.hostErr == nil:
-		c.Detail = fmt.Sprintf("the %s of %s answers: %s", s.hostKind, s.fromRegion, s.host.Detail)
+		out.add(name, true, "", "the %s of %s answers: %s", s.hostKind, s.fromRegion, s.host.Detail)
+	case s.planned || shows != "" && s.declaredBy == "":
+		out.failed(name, s.hostErr, fenceIt)
+		out[0].Detail = fmt.Sprintf("%s cannot be fenced: %s", s.fromRegion, out[0].Detail)
+	case shows != "":
+		out.add(name, false, fenceIt, "%s was declared lost by %s, but is there: %s", s.fromRegion, s.declaredBy, shows)
+	case s.declaredBy == "":
+		out.failed(name, s.hostErr, "")
+		out[0].Detail = fmt.Sprintf("%s cannot be fenced, and nothing shows that it is there: %s", s.fromRegion, out[0].Detail)
+		out[0].Remedy = declareIt
 	default:
-		c.Detail = s.hostErr.Error()
-		c.Remedy = "without it the old writer cannot be fenced, and nothing is promoted before a fence; start the agent, or configure control.command"
-		if f, ok := s.hostErr.(*fault.Error); ok && f.Kind == fault.Conflict {
-			c.Remedy = f.Remedy
-			c.Detail = f.Problem
-		}
+		out.add(name, true, "", "unfenced: %s declares %s lost; nothing can confirm that it cannot write (%s)", s.declaredBy, s.fromRegion, bare(s.hostErr))
 	}
-	return c
+	return out[0]
 }
 
 func onOff(b bool) string {
@@ -187,6 +214,13 @@ func onOff(b bool) string {
 		return "on"
 	}
 	return "off"
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func zero(interval string) bool {

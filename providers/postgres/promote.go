@@ -84,29 +84,43 @@ func actReplay(ctx context.Context, m move) (providers.Result, error) {
 
 // stillFenced asks for the fence again, at the moment of promoting. A host
 // that was confirmed and then vanished counts by its mark, which is on its
-// disk; one that runs never counts.
+// disk, and one that was declared lost by the word that was given; a server
+// that shows itself never counts.
 func (m move) stillFenced(ctx context.Context) (evidence string, err error) {
 	st, err := m.look(ctx, m.from, true)
-	m.p.mu.Lock()
-	seen, confirmed := m.p.fenced[m.from.Region]
-	confirmed = confirmed && seen.epoch.Compare(m.Epoch) == 0
-	m.p.mu.Unlock()
-	byRun := m.Params["fence"] == "confirmed" || m.Params["fence"] == "declared"
+	seen, ok := m.confirmed()
 	switch {
 	case err == nil && st.Running:
 		return "", fault.Conflictf(m.subject(m.from), "runs: %s", st.Detail).Do("fence it first: two would write")
 	case err == nil && st.Fenced:
 		return st.Detail, nil
-	case err == nil && m.from.host.kind() != "agent" && (confirmed || byRun):
+	case err == nil && ok && (m.from.host.kind() != "agent" || seen.how == Declared):
 		return "not running: " + st.Detail, nil
 	case err == nil:
 		return "", fault.Conflictf(m.subject(m.from), "is not fenced: %s", st.Detail).Do("fence it first")
-	case confirmed:
-		return fmt.Sprintf("confirmed earlier (%s); it cannot be asked again: %v", seen.evidence, err), nil
-	case byRun:
-		return fmt.Sprintf("%s earlier in this run; it cannot be asked again: %v", m.Params["fence"], err), nil
+	case !ok:
+		return "", fault.Unavailablef(m.subject(m.from), "is not known to be fenced").Because(err).Do("fence it first")
 	}
-	return "", fault.Unavailablef(m.subject(m.from), "is not known to be fenced").Because(err).Do("fence it first")
+	if shows := sign(m.from.facts(ctx)); shows != "" {
+		return "", fault.Conflictf(m.subject(m.from), "is there (%s), although it was %s", shows, seen.evidence).Do("fence it first: two would write")
+	}
+	return fmt.Sprintf("%s; it cannot be asked again: %s", seen.evidence, bare(err)), nil
+}
+
+// confirmed returns the fence that this process saw under the request's epoch,
+// or else the one that the run says its fence step had.
+func (m move) confirmed() (fenceSeen, bool) {
+	m.p.mu.Lock()
+	seen, ok := m.p.fenced[m.from.Region]
+	m.p.mu.Unlock()
+	if ok && seen.epoch.Compare(m.Epoch) == 0 {
+		return seen, true
+	}
+	switch how := m.Params["fence"]; how {
+	case Fenced, Declared:
+		return fenceSeen{m.Epoch, how, how + " earlier in this run"}, true
+	}
+	return fenceSeen{}, false
 }
 
 func observePromote(ctx context.Context, m move) (providers.Result, error) {
@@ -180,7 +194,7 @@ func actPromote(ctx context.Context, m move) (providers.Result, error) {
 // waiting goes in steps of 100 ms, so it is not used.
 func (m move) promote(ctx context.Context, before Facts) (Facts, error) {
 	var after Facts
-	err := m.to.line.with(ctx, func(conn *pgx.Conn) error {
+	err := m.change(ctx, m.to, func(conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, "SELECT pg_promote(false)"); err != nil {
 			return err
 		}

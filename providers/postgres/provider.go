@@ -7,7 +7,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"fairlead/providers"
 	"fairlead/providers/postgres/agent"
@@ -27,9 +30,10 @@ type Provider struct {
 	keys   map[string]string        // acts that leave no trace in the world, by key
 }
 
-// fenceSeen is a fence that was confirmed, and under which epoch.
+// fenceSeen is a fence that counts, under which epoch, and why.
 type fenceSeen struct {
 	epoch    regions.Epoch
+	how      string // Fenced or Declared
 	evidence string
 }
 
@@ -64,6 +68,29 @@ type move struct {
 	p        *Provider
 	from, to *member
 	planned  bool
+	begun    *atomic.Bool // something may have been changed
+}
+
+// tell gives a host an order that changes something.
+func (m move) tell(ctx context.Context, at *member, verb string, o agent.Order) (agent.Status, error) {
+	h, err := at.controller()
+	if err != nil {
+		return agent.Status{}, err
+	}
+	st, err := h.Do(ctx, verb, o)
+	if !agent.IsUntouched(err) {
+		m.begun.Store(true)
+	}
+	return st, err
+}
+
+// change lends f a connection to change something with. That none could be
+// opened is an error before anything was begun.
+func (m move) change(ctx context.Context, at *member, f func(*pgx.Conn) error) error {
+	return at.line.with(ctx, func(conn *pgx.Conn) error {
+		m.begun.Store(true)
+		return f(conn)
+	})
 }
 
 // action is one thing the provider can do.
@@ -89,7 +116,7 @@ func actions() map[string]action {
 		"slot":            {within: 15 * time.Second, observe: observeSlot, act: actSlot, would: "create a replication slot"},
 		"reprotect":       {within: 12 * time.Hour, atFrom: true, observe: observeReprotect, act: actReprotect, would: "make the old writer follow the new one"},
 		"unfence":         {within: 3 * time.Minute, atFrom: true, observe: observeUnfence, act: actUnfence, would: "start the old writer again"},
-		"announce":        {within: 10 * time.Second, observe: observeAnnounce, act: actAnnounce, would: "tell every agent the epoch"},
+		"announce":        {within: 5 * time.Second, observe: observeAnnounce, act: actAnnounce, would: "tell every agent the epoch"},
 	}
 }
 
@@ -110,26 +137,38 @@ func (p *Provider) Observe(ctx context.Context, r providers.Request) (providers.
 	return a.observe(ctx, m)
 }
 
-// Act implements [providers.Provider].
+// Act implements [providers.Provider]. An error before [move.tell] or
+// [move.change] has begun anything goes with [providers.Untouched].
 func (p *Provider) Act(ctx context.Context, r providers.Request) (providers.Result, error) {
 	a, m, err := p.understand(r)
 	if err != nil {
-		return providers.Result{}, err
+		return providers.Result{State: providers.Untouched}, err
 	}
 	ctx, cancel, err := bound(ctx, a, r)
 	if err != nil {
-		return providers.Result{}, err
+		return providers.Result{State: providers.Untouched}, err
 	}
 	defer cancel()
+	res, err := p.act(ctx, a, m)
+	if err != nil {
+		res.State = ""
+		if !m.begun.Load() {
+			res.State = providers.Untouched
+		}
+	}
+	return res, err
+}
+
+func (p *Provider) act(ctx context.Context, a action, m move) (providers.Result, error) {
 	switch {
 	case a.would == "" && a.act == nil:
 		return a.observe(ctx, m)
 	case a.would == "":
 		return a.act(ctx, m)
-	case r.DryRun:
+	case m.DryRun:
 		return p.rehearse(ctx, a, m)
 	}
-	if err := p.admit(r.Epoch); err != nil {
+	if err := p.admit(m.Epoch); err != nil {
 		return providers.Result{}, err
 	}
 	return a.act(ctx, m)
@@ -170,7 +209,7 @@ func (p *Provider) understand(r providers.Request) (action, move, error) {
 	if to == "" {
 		to = p.other(from)
 	}
-	m := move{Request: r, p: p, from: p.members[from], to: p.members[to], planned: r.Param("planned", "true") != "false"}
+	m := move{Request: r, p: p, from: p.members[from], to: p.members[to], planned: r.Param("planned", "true") != "false", begun: new(atomic.Bool)}
 	for region, found := range map[regions.ID]*member{from: m.from, to: m.to} {
 		if found == nil {
 			return a, m, fault.NotFoundf(subject, "has no member in region %q", region).Do("its members are in: %s", p.regions())

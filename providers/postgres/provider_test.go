@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,13 +87,24 @@ func (r run) eventually(action string) {
 	}
 }
 
-// refused acts, and demands a fault of a kind that says want.
+// refused acts, and demands a fault of a kind that says want, from before
+// anything was begun.
 func (r run) refused(action string, kind fault.Kind, want string) {
 	r.t.Helper()
 	res, err := r.p.Act(r.t.Context(), r.request(action))
-	if !fault.Is(err, kind) || !strings.Contains(err.Error(), want) {
-		r.t.Errorf("%s = %+v, %v (%v); want %v saying %q", action, res, err, fault.Of(err), kind, want)
+	if !fault.Is(err, kind) || !strings.Contains(err.Error(), want) || res.State != providers.Untouched {
+		r.t.Errorf("%s = %+v, %v (%v); want %v saying %q, and the state untouched", action, res, err, fault.Of(err), kind, want)
 	}
+}
+
+// with returns r with another parameter.
+func (r run) with(name, value string) run {
+	extra := map[string]string{name: value}
+	for k, v := range r.extra {
+		extra[k] = v
+	}
+	extra[name], r.extra = value, extra
+	return r
 }
 
 func provider(t *testing.T, db regions.Database, b *pgtest.Beside) *postgres.Provider {
@@ -121,6 +133,15 @@ func failover(t *testing.T, p *postgres.Provider, n uint64) run {
 	r := switchover(t, p, n, pgtest.East, pgtest.Central)
 	r.extra = map[string]string{"planned": "false"}
 	return r
+}
+
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
 }
 
 // watch keeps the provider's monitor running until the test ends.
@@ -376,19 +397,64 @@ func TestFrozenPrimaryWithoutAgentIsNotPromotedOver(t *testing.T) {
 	}
 	defer pr.Primary.Thaw()
 	r := failover(t, p, 5)
+	r.refused("preflight", fault.Conflict, "declared_lost_by=YOUR-NAME")
 	r.refused("fence", fault.Unavailable, "unfenced")
 	r.refused("promote", fault.Unavailable, "not known to be fenced")
 	if v, err := pr.Standby.Value(t.Context(), "SELECT pg_is_in_recovery()"); err != nil || v != "true" {
 		t.Fatalf("the standby is in recovery: %s (%v), want true", v, err)
 	}
 	// A person takes it on themselves, by name, and the evidence says so.
-	r.extra["declared_lost_by"] = "ada"
+	r = r.with("declared_lost_by", "ada")
 	res := r.do("fence")
-	if res.Values["fence"] != "declared" || !strings.Contains(res.Detail, "unfenced") || !strings.Contains(res.Detail, "ada") {
+	if res.Values["fence"] != postgres.Declared || !strings.Contains(res.Detail, "unfenced: ada declared us-east lost") {
 		t.Errorf("fence by declaration says %+v, want it to say unfenced, and who", res)
 	}
 	r.do("promote")
 	r.do("verify_writable")
+}
+
+func TestADeclaredLossOutlivesTheNodeThatHeardIt(t *testing.T) {
+	pr := pgtest.New(t)
+	if err := pr.Primary.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	r := failover(t, provider(t, pr.Model(pgtest.Orders, nil), nil), 5).with("declared_lost_by", "ada")
+	r.do("preflight")
+	r.do("fence")
+	// Whoever takes over finds the word in the request, and how the fence came
+	// about in what the run says.
+	r.p = provider(t, pr.Model(pgtest.Orders, nil), nil)
+	seen := r.observe("fence")
+	if seen.State != providers.Done || seen.Values["fence"] != postgres.Declared {
+		t.Fatalf("observe fence after a crash = %+v, want done by the word that was given", seen)
+	}
+	r.p = provider(t, pr.Model(pgtest.Orders, nil), nil)
+	r.refused("promote", fault.Unavailable, "not known to be fenced")
+	r.with("fence", seen.Values["fence"]).do("promote")
+}
+
+func TestNoWordCountsAgainstWhatIsSeen(t *testing.T) {
+	pr := pgtest.New(t) // no agent, and the old writer lives
+	p := provider(t, pr.Model(pgtest.Orders, nil), nil)
+	r := failover(t, p, 5).with("declared_lost_by", "ada")
+	r.refused("preflight", fault.Conflict, "was declared lost by ada, but is there")
+	r.refused("fence", fault.Conflict, "was declared lost by ada, but is there")
+	r.with("fence", postgres.Declared).refused("promote", fault.Conflict, "is there (it answers as a primary)")
+	// A server that refuses our login is a server that runs.
+	db := pr.Model(pgtest.Orders, nil)
+	db.Members[0].PasswordFile = wrongPassword(t)
+	failover(t, provider(t, db, nil), 5).with("declared_lost_by", "ada").refused("fence", fault.Conflict, "is there: refuses the login")
+}
+
+const secret = "not-the-password"
+
+func wrongPassword(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func TestFrozenPrimaryWithAgentIsFenced(t *testing.T) {
@@ -464,17 +530,12 @@ func TestPreflightNamesWhatIsWrong(t *testing.T) {
 func TestWrongPasswordIsSaidAndNotTold(t *testing.T) {
 	pr := pgtest.New(t)
 	db := pr.Model(pgtest.Orders, nil)
-	secret := "not-the-password"
-	file := t.TempDir() + "/password"
-	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for i := range db.Members {
-		db.Members[i].PasswordFile = file
+		db.Members[i].PasswordFile = wrongPassword(t)
 	}
 	r := switchover(t, provider(t, db, nil), 5, pgtest.East, pgtest.Central)
 	_, err := r.p.Act(t.Context(), r.request("preflight"))
-	if err == nil || !strings.Contains(err.Error(), "refuses the login") || strings.Contains(err.Error(), secret) {
+	if err == nil || !strings.Contains(err.Error(), "refuses the login") || !strings.Contains(err.Error(), "password file") || strings.Contains(err.Error(), secret) {
 		t.Errorf("preflight with a wrong password = %v; want it to say so, without the password", err)
 	}
 	r.refused("verify_writable", fault.Denied, "password file")
@@ -557,6 +618,12 @@ func TestSwitchoverStopsNoWriterWhoseStandbyIsAway(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	r.refused("fence", fault.Conflict, "does not stream")
+	r.refused("promote", fault.Conflict, "fence it first: two would write")
+	if err := b.Standby.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	r.refused("fence", fault.Unavailable, "could not take over")
+	failover(t, r.p, 5).refused("fence", fault.Unavailable, "could not take over")
 	if b.Primary.PID() == 0 {
 		t.Error("the primary was stopped")
 	}
@@ -566,6 +633,11 @@ func TestOlderEpochReachesNobody(t *testing.T) {
 	b := pgtest.WithAgents(t)
 	r := switchover(t, provider(t, b.Model, b), 7, pgtest.East, pgtest.Central)
 	r.do("announce")
+	b.StopAgent(t, pgtest.Central)
+	if res, err := r.p.Act(t.Context(), r.request("announce")); err != nil || res.State != providers.NotDone || !strings.Contains(res.Detail, "eu-central (does not answer") {
+		t.Errorf("announce with an agent out of reach = %+v, %v; want it named, and no error", res, err)
+	}
+	b.StartAgent(t, pgtest.Central)
 	// Another node, which has seen nothing, acts for a run of the past.
 	late := switchover(t, provider(t, b.Model, b), 6, pgtest.East, pgtest.Central)
 	late.refused("fence", fault.Conflict, "older than")
@@ -583,24 +655,17 @@ func TestDataCarryTheEpochWhereNoAgentDoes(t *testing.T) {
 	db := pr.Model(pgtest.Orders, nil)
 	back := switchover(t, provider(t, db, nil), 9, pgtest.Central, pgtest.East)
 	back.do("verify_writable") // a row on the primary carries epoch 9
-	deadline := time.Now().Add(10 * time.Second)
-	late := failover(t, provider(t, db, nil), 8)
-	late.extra["declared_lost_by"] = "ada"
-	for {
-		_, err := late.p.Act(t.Context(), late.request("promote"))
-		if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), "older than") {
-			break
-		}
-		late.do("fence")
-		if time.Now().After(deadline) {
-			t.Fatalf("promote under an older epoch than the data carry = %v, want a conflict", err)
-		}
-		time.Sleep(20 * time.Millisecond)
-		v, verr := pr.Standby.Value(t.Context(), "SELECT count(*) FROM fairlead_canary")
-		if verr == nil && v == "0" {
-			continue
-		}
+	eventually(t, "the row has reached the standby", func() bool {
+		v, err := pr.Standby.Value(t.Context(), "SELECT count(*) FROM fairlead_canary")
+		return err == nil && v == "1"
+	})
+	if err := pr.Primary.Kill(); err != nil {
+		t.Fatal(err)
 	}
+	late := failover(t, provider(t, db, nil), 8).with("declared_lost_by", "ada")
+	late.refused("preflight", fault.Conflict, "the newest that the data carries is 1.9")
+	late.refused("fence", fault.Conflict, "the newest that the data carries is 1.9")
+	late.with("fence", postgres.Declared).refused("promote", fault.Conflict, "older than")
 }
 
 func TestSynchronousNamesAreClearedSoThatCommitsReturn(t *testing.T) {

@@ -44,8 +44,7 @@ func actReprotect(ctx context.Context, m move) (providers.Result, error) {
 	if seen, err := observeReprotect(ctx, m); err == nil && seen.State == providers.Done {
 		return seen, m.tidy(ctx)
 	}
-	h, err := m.from.controller()
-	if err != nil {
+	if _, err := m.from.controller(); err != nil {
 		return providers.Result{}, err
 	}
 	to, err := m.to.facts(ctx)
@@ -61,7 +60,7 @@ func actReprotect(ctx context.Context, m move) (providers.Result, error) {
 	}
 	// pg_rewind reads the timeline from the control file, which a promotion
 	// without a checkpoint has not reached yet.
-	if err := m.to.line.with(ctx, func(conn *pgx.Conn) error {
+	if err := m.change(ctx, m.to, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "CHECKPOINT")
 		return err
 	}); err != nil {
@@ -76,7 +75,7 @@ func actReprotect(ctx context.Context, m move) (providers.Result, error) {
 	}
 	var done []string
 	for i, method := range methods {
-		res, err := m.follow(ctx, h, o, method)
+		res, err := m.follow(ctx, o, method)
 		if err == nil {
 			return res, m.tidy(ctx)
 		}
@@ -92,14 +91,14 @@ func actReprotect(ctx context.Context, m move) (providers.Result, error) {
 
 // follow gets data that can follow, by one method, starts the server and waits
 // until it streams.
-func (m move) follow(ctx context.Context, h host, o agent.Order, method string) (providers.Result, error) {
+func (m move) follow(ctx context.Context, o agent.Order, method string) (providers.Result, error) {
 	o.Key = m.Key + "/" + method
-	st, err := h.Do(ctx, method, o)
+	st, err := m.tell(ctx, m.from, method, o)
 	if err != nil {
 		return providers.Result{}, err
 	}
 	for _, verb := range []string{agent.VerbStandby, agent.VerbStart} {
-		if _, err := h.Do(ctx, verb, o); err != nil {
+		if _, err := m.tell(ctx, m.from, verb, o); err != nil {
 			return providers.Result{}, err
 		}
 	}
@@ -125,7 +124,7 @@ func (m move) follow(ctx context.Context, h host, o agent.Order, method string) 
 // tidy drops the slot that the new standby kept for its former follower: it
 // would retain WAL without limit.
 func (m move) tidy(ctx context.Context) error {
-	err := m.from.line.with(ctx, func(conn *pgx.Conn) error {
+	err := m.change(ctx, m.from, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active AND pg_is_in_recovery()`,
 			SlotName(m.to.Region))
 		return err

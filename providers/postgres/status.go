@@ -12,7 +12,6 @@ import (
 	"fairlead/providers"
 	"fairlead/providers/postgres/agent"
 	"fairlead/regions"
-	"fairlead/regions/fault"
 )
 
 // MemberStatus is how one member stands.
@@ -92,46 +91,6 @@ func observeStatus(ctx context.Context, m move) (providers.Result, error) {
 		state = providers.NotDone
 	}
 	return result(state, values, "%s", strings.Join(words, "; ")), nil
-}
-
-func observeAnnounce(ctx context.Context, m move) (providers.Result, error) {
-	var late []string
-	for _, dm := range m.p.db.Members {
-		if dm.Agent == "" {
-			continue
-		}
-		st, err := m.look(ctx, m.p.members[dm.Region], true)
-		if err != nil || st.Epoch.Compare(m.Epoch) < 0 {
-			late = append(late, string(dm.Region))
-		}
-	}
-	if len(late) > 0 {
-		return result(providers.NotDone, nil, "the agents in %s do not know epoch %s yet", strings.Join(late, ", "), m.Epoch), nil
-	}
-	return result(providers.Done, nil, "every agent knows epoch %s or a newer one", m.Epoch), nil
-}
-
-// actAnnounce tells every agent the epoch, so that nobody can act under an
-// older one. An agent that is out of reach is named.
-func actAnnounce(ctx context.Context, m move) (providers.Result, error) {
-	var all sync.WaitGroup
-	errs := make([]error, len(m.p.db.Members))
-	for i, dm := range m.p.db.Members {
-		if dm.Agent == "" {
-			continue
-		}
-		all.Go(func() {
-			_, errs[i] = m.p.members[dm.Region].host.Do(ctx, agent.VerbStatus,
-				agent.Order{Key: m.Key, Database: m.p.db.ID, Region: dm.Region, Epoch: m.Epoch, Brief: true})
-		})
-	}
-	all.Wait()
-	for _, err := range errs {
-		if fault.Is(err, fault.Conflict) {
-			return providers.Result{}, err
-		}
-	}
-	return observeAnnounce(ctx, m)
 }
 
 // Checked is what Check found.

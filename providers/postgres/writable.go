@@ -44,6 +44,7 @@ func actWritable(ctx context.Context, m move) (providers.Result, error) {
 		case f.Seen.Compare(m.Epoch) > 0:
 			return providers.Stale(string(m.p.db.ID), m.Epoch, f.Seen)
 		}
+		m.begun.Store(true)
 		_, err = conn.Exec(ctx, `INSERT INTO fairlead_canary (key, region, incarnation, epoch, timeline)
 			SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM fairlead_canary WHERE key = $1 AND region = $2)`,
 			m.Key, string(m.to.Region), int64(m.Epoch.Incarnation), int64(m.Epoch.Number), int64(f.Timeline))
@@ -100,6 +101,7 @@ func actSlot(ctx context.Context, m move) (providers.Result, error) {
 		if f.Seen.Compare(m.Epoch) > 0 {
 			return providers.Stale(string(m.p.db.ID), m.Epoch, f.Seen)
 		}
+		m.begun.Store(true)
 		_, err = conn.Exec(ctx, `SELECT pg_create_physical_replication_slot($1, true) WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)`, slot)
 		return err
 	})

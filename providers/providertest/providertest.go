@@ -1,7 +1,7 @@
 // Package providertest holds what every provider must pass, so that runbooks
 // may rely on it whatever they act on: Act twice under one key is harmless,
-// Observe after Act says done, an older epoch reaches nothing, a cancelled
-// context ends the call, and a dry run changes nothing.
+// Observe after Act says done, an older epoch reaches nothing and the answer
+// says so, a cancelled context ends the call, and a dry run changes nothing.
 package providertest
 
 import (
@@ -21,6 +21,7 @@ import (
 type Subject struct {
 	Provider providers.Provider
 	Request  providers.Request // Key and DryRun are set by the tests
+	Key      string            // in a world that is shared: what makes this one's keys its own
 	// Effects counts how often the world was really changed.
 	Effects func() int
 	// OwnEpochs says that the provider, or what it speaks to, refuses older
@@ -37,7 +38,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Subject) {
 	begin := func(t *testing.T) (Subject, providers.Request) {
 		s := fresh(t)
 		req := s.Request
-		req.Key = "contract/1"
+		req.Key = s.Key + "contract/1"
 		if req.Epoch == (regions.Epoch{}) {
 			req.Epoch = epoch
 		}
@@ -97,9 +98,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Subject) {
 		}
 		before := s.Effects()
 		late := req
-		late.Key, late.Epoch.Number = "contract/late", req.Epoch.Number-1
-		if _, err := act(t.Context(), late); !fault.Is(err, fault.Conflict) {
-			t.Errorf("Act under %v after %v = %v, want a conflict", late.Epoch, req.Epoch, err)
+		late.Key, late.Epoch.Number = s.Key+"contract/late", req.Epoch.Number-1
+		if res, err := act(t.Context(), late); !fault.Is(err, fault.Conflict) || res.State != providers.Untouched {
+			t.Errorf("Act under %v after %v = %+v, %v; want a conflict, and the state untouched", late.Epoch, req.Epoch, res, err)
 		}
 		if n := s.Effects(); n != before {
 			t.Errorf("an older epoch changed the world")

@@ -44,8 +44,8 @@ func TestSwitchoverDoesEachActOnceAndWaitsForNothing(t *testing.T) {
 		}
 		x := m.fold(t, "run-1")
 		_, ended, _ := x.Ended()
-		// Eight acts of 10 ms, one of them the rehearsal of the plan.
-		if took := ended.Sub(began); took > 9*w.delay {
+		// Nine acts of 10 ms, one of them the rehearsal of the plan.
+		if took := ended.Sub(began); took > 10*w.delay {
 			t.Errorf("the run took %v, want no more than its acts: an engine does not sleep between steps", took)
 		}
 		if e := x.Epoch(); e != (regions.Epoch{Incarnation: 1, Number: 8, Writer: "eu-central"}) {
@@ -216,6 +216,46 @@ func TestAFenceThatIsRefusedEndsTheRunWithNothingChanged(t *testing.T) {
 		time.Sleep(time.Second)
 		if got := outcomeOf(t, m, "run-1"); got != runbooks.OutcomeRefused {
 			t.Errorf("outcome = %s, want refused", got)
+		}
+	})
+}
+
+func TestAPromotionThatBeganNothingGivesTheOldWriterBack(t *testing.T) {
+	for name, why := range map[string]error{
+		"refused":      fault.Conflictf("orders", "the old writer is not fenced"),
+		"out of reach": fault.Unavailablef("orders", "the standby does not answer"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, w := newMemory(), newWorld()
+				w.fail["promote"] = why
+				w.hide("promote", true) // there is nobody to ask, and no need to
+				defer run(t, m, w, "a")()
+				begin(t, m, w, "run-1", "switchover", toCentral)
+				time.Sleep(time.Second)
+				if got := outcomeOf(t, m, "run-1"); got != runbooks.OutcomeUndone || w.is("fence") {
+					t.Errorf("outcome = %s, fenced: %v; want undone, and the old writer free", got, w.is("fence"))
+				}
+			})
+		})
+	}
+}
+
+func TestAFenceThatBeganNothingIsTriedAgainAndThenRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, w := newMemory(), newWorld()
+		w.fail["fence"] = fault.Unavailablef("orders", "another verb is still under way")
+		tries := 0
+		w.onAct(func(action string) {
+			if action == "fence" {
+				tries++
+			}
+		})
+		defer run(t, m, w, "a")()
+		begin(t, m, w, "run-1", "failover", toCentral)
+		time.Sleep(time.Minute)
+		if got := outcomeOf(t, m, "run-1"); got != runbooks.OutcomeRefused || tries != 3 {
+			t.Errorf("outcome = %s after %d tries, want refused after three: nothing was changed", got, tries)
 		}
 	})
 }

@@ -89,8 +89,10 @@ func (p performance) attempt(ctx, outer context.Context, sc runbooks.Scope, acte
 		if p.command.Settle {
 			sc.Note("observed after an interruption: it is not done")
 		}
-		*acted = true
-		if outcome, detail := p.act(ctx, outer, sc); outcome != runbooks.Succeeded {
+		*acted = true // until it says otherwise: it may panic
+		outcome, detail, untouched := p.act(ctx, outer, sc)
+		*acted = p.command.Settle || !untouched
+		if outcome != runbooks.Succeeded {
 			return outcome, detail
 		}
 	}
@@ -101,17 +103,26 @@ func (p performance) attempt(ctx, outer context.Context, sc runbooks.Scope, acte
 }
 
 // act acts. After an error it looks at the world, even if the step's time is
-// up, because an error does not say that nothing happened.
-func (p performance) act(ctx, outer context.Context, sc runbooks.Scope) (runbooks.StepOutcome, string) {
+// up, because an error does not say that nothing happened, unless the step is
+// certain that it left the world untouched.
+func (p performance) act(ctx, outer context.Context, sc runbooks.Scope) (outcome runbooks.StepOutcome, detail string, untouched bool) {
 	err := p.step.Act(ctx, sc)
 	switch {
 	case err == nil:
-		return runbooks.Succeeded, ""
+		return runbooks.Succeeded, "", false
 	case runbooks.IsRefusal(err):
-		return runbooks.Refused, err.Error()
+		return runbooks.Refused, err.Error(), true
+	case runbooks.IsNotBegun(err):
+		return runbooks.Failed, say(ctx, err), true
 	case !p.changes:
-		return runbooks.Failed, say(ctx, err)
+		return runbooks.Failed, say(ctx, err), false
 	}
+	outcome, detail = p.lookAfter(ctx, outer, sc, err)
+	return outcome, detail, false
+}
+
+// lookAfter finds out what came of an act that failed.
+func (p performance) lookAfter(ctx, outer context.Context, sc runbooks.Scope, err error) (runbooks.StepOutcome, string) {
 	why := say(ctx, err)
 	look, cancel := context.WithTimeout(outer, lastLook)
 	defer cancel()

@@ -145,7 +145,7 @@ func (r *run) begin(ctx context.Context, c runbooks.RunStep) error {
 	r.log.Info("step begins", "step", string(c.Step), "kind", c.Spec.Kind, "attempt", c.Attempt, "compensating", c.Compensating, "settle", c.Settle)
 	p := performance{command: c, step: step, broken: broken, changes: r.x.Changes(c.Step) || c.Compensating, log: r.log,
 		scope: runbooks.Scope{Key: c.Key, Execution: r.id, Step: c.Step, Attempt: c.Attempt, Compensating: c.Compensating,
-			Fresh: !c.Settle && c.Attempt == 1, By: r.x.StartedBy(), Why: r.x.Reason(), Start: start, Epoch: r.x.Epoch()}}
+			Fresh: !c.Settle && c.Attempt == 1, By: r.x.StartedBy(), Why: r.x.Reason(), Approvers: r.x.Approvers(), Start: start, Epoch: r.x.Epoch()}}
 	stepCtx, cancel := context.WithCancelCause(ctx)
 	r.flights[c.Key] = cancel
 	r.steps.Go(func() {

@@ -177,7 +177,7 @@ type world struct {
 	keys    map[string]bool
 	epoch   regions.Epoch
 	delay   time.Duration
-	fail    map[string]error // by action, before anything happens
+	fail    map[string]error // by action, before anything happens, and said so
 	hidden  map[string]bool  // by action: cannot be observed
 	inUse   int
 	most    int // acts at once
@@ -211,7 +211,7 @@ func (w *world) Observe(ctx context.Context, _ string, r providers.Request) (pro
 
 func (w *world) values(r providers.Request) map[string]string {
 	if r.Action == "fence" {
-		return map[string]string{"lsn": "0/30"}
+		return map[string]string{"lsn": "0/30", "fence": "fenced"}
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ func (w *world) Act(ctx context.Context, _ string, r providers.Request) (provide
 		begun(r.Action)
 	}
 	if err != nil {
-		return providers.Result{}, err
+		return providers.Result{State: providers.Untouched}, err
 	}
 	select {
 	case <-time.After(w.delay):

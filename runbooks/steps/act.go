@@ -21,6 +21,7 @@ type act struct {
 	subject  string
 	steering Steering // nil for what changes nothing
 	proof    bool     // look again after acting
+	lenient  bool     // what is not done is left over and named, and fails nothing
 }
 
 // asker is the part of [Providers] that act uses; a single provider is one
@@ -73,31 +74,33 @@ func (a act) Act(ctx context.Context, sc runbooks.Scope) error {
 		}
 	}
 	res, err := a.ask.Act(ctx, a.provider, a.with(sc))
-	if err != nil {
-		if res.State == providers.Untouched {
-			return runbooks.Refuse(err)
-		}
-		return certain(err)
-	}
-	switch res.State {
-	case providers.Done:
+	switch {
+	case err != nil && res.State == providers.Untouched:
+		return untouched(err)
+	case err != nil:
+		return err
+	case res.State == providers.Done:
 		sc.SetAll(res.Values)
 		sc.Note("%s", res.Detail)
 		return nil
-	case providers.NotDone:
+	case res.State == providers.NotDone && a.lenient:
+		sc.Set(runbooks.LeftoverValue, res.Detail)
+		sc.Note("%s", res.Detail)
+		return nil
+	case res.State == providers.NotDone:
 		return fault.Conflictf(a.subject, "it is not done: %s", res.Detail)
 	}
 	return fault.Unavailablef(a.subject, "what came of it could not be seen: %s", res.Detail)
 }
 
-// certain marks errors after which nothing can have happened: the request
-// made no sense, or whoever was to act was not allowed to.
-func certain(err error) error {
+// untouched is the error of an act that began nothing: asking again helps
+// where time can mend it, or where nobody knows what is wrong.
+func untouched(err error) error {
 	switch fault.Of(err) {
-	case fault.Invalid, fault.Denied, fault.NotFound:
-		return runbooks.Refuse(err)
+	case fault.Unavailable, fault.Internal:
+		return runbooks.NotBegun(err)
 	}
-	return err
+	return runbooks.Refuse(err)
 }
 
 // Verify implements [runbooks.Step]. A provider returns from an act once it
@@ -172,5 +175,5 @@ func (nothing) Observe(context.Context, providers.Request) (providers.Result, er
 }
 
 func (nothing) Act(context.Context, providers.Request) (providers.Result, error) {
-	return providers.Result{}, fault.Deniedf("command", "this node runs no programs for runbooks")
+	return providers.Result{State: providers.Untouched}, fault.Deniedf("command", "this node runs no programs for runbooks")
 }

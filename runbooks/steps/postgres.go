@@ -19,6 +19,7 @@ type action struct {
 	at      side
 	proof   bool   // look again after acting; not where writers wait
 	gate    bool   // rehearsed when the plan is made
+	lenient bool   // what is not done is left over and named, and fails nothing
 	sayings string // with %[1]s the database, %[2]s the region, %[3]s the other region, %[4]s its server
 }
 
@@ -56,6 +57,8 @@ var postgresActions = []action{
 		at: atTo, sayings: "create the slot on %[1]s in %[2]s (%[4]s) that %[3]s will follow as a standby"},
 	{Kind: runbooks.Kind{Name: "reprotect", About: "make a server a standby of the writer again: by rewind where that does, else by a copy", Changes: true, Destructive: true},
 		at: atFrom, proof: true, sayings: "make %[1]s in %[2]s (%[4]s) a standby of %[3]s; what it alone has is archived"},
+	{Kind: runbooks.Kind{Name: "announce", About: "tell every agent the new epoch; one that is out of reach is named and left", Changes: true},
+		at: atTo, lenient: true, sayings: "tell every agent of %[1]s the new epoch, so that nobody acts under an older one"},
 }
 
 // fields and values that all actions of postgres have in common. What they
@@ -63,7 +66,8 @@ var postgresActions = []action{
 var (
 	postgresFields = []runbooks.Field{{Name: "database"}, {Name: "from"}, {Name: "to"}, {Name: "region"}, {Name: "planned"}, {Name: "lsn"}, {Name: "method"},
 		{Name: "fence"}, {Name: "declared_lost_by"}, {Name: "never_promoted"}, {Name: "max_lag_bytes"}, {Name: "max_lag_seconds"}, {Name: "within"}}
-	postgresValues = []string{"lsn", "timeline", "timeline_before", "timeline_after", "system_identifier", "slot", "evidence", "method", "checks"}
+	postgresValues = []string{"lsn", "timeline", "timeline_before", "timeline_after", "system_identifier", "slot", "fence", "evidence", "method", "checks",
+		runbooks.LeftoverValue}
 )
 
 // postgres returns the kinds postgres.X.
@@ -93,14 +97,19 @@ func (a action) build(b binding) (runbooks.Step, error) {
 	if !ok {
 		return nil, b.invalid("database %s has no member in %q", d.ID, region)
 	}
-	step := act{ask: b.out.Providers, provider: PostgresProvider, database: d.ID, subject: b.subject(), proof: a.proof,
+	step := act{ask: b.out.Providers, provider: PostgresProvider, database: d.ID, subject: b.subject(), proof: a.proof, lenient: a.lenient,
 		request:  request(b, a.Name, d.ID, region),
 		describe: fmt.Sprintf(a.sayings, d.ID, region, other, server(member))}
 	if a.Changes {
 		step.steering = b.out.Steering
 	}
-	if a.gate {
+	switch by := b.with("declared_lost_by", ""); {
+	case a.gate:
 		return gate{step}, nil
+	case a.Fences && by != "":
+		step.describe += fmt.Sprintf("; if nothing can confirm that, go on all the same, because %s declares %s lost: should it come back, "+
+			"two servers write until somebody stops it, and what it wrote has to be merged by hand", by, region)
+		return declared{step, by}, nil
 	}
 	return step, nil
 }

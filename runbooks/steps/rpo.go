@@ -90,9 +90,6 @@ func (g rpo) Act(ctx context.Context, sc runbooks.Scope) error {
 	loss := readLoss(res.Values)
 	sc.SetAll(loss.values(g.bytes, g.seconds))
 	sc.Note("%s", loss)
-	if loss.unknown() && res.Detail != "" {
-		sc.Note("%s", res.Detail)
-	}
 	return runbooks.Refuse(g.judge(loss))
 }
 
@@ -224,11 +221,11 @@ func (l loss) String() string {
 		seconds = "at most " + decimal(*l.secondsMax) + " s"
 	}
 	s := fmt.Sprintf("%s and %s of writes", bytes, seconds)
-	if l.age != nil {
-		s += fmt.Sprintf(", measured %s s ago", decimal(*l.age))
-	}
-	if l.source != "" {
-		s += " by " + l.source
+	switch {
+	case l.age != nil && l.source != "":
+		s += fmt.Sprintf(", measured %s s ago by %s", decimal(*l.age), l.source)
+	case l.source != "": // why it was not measured
+		s += ": " + l.source
 	}
 	return s
 }

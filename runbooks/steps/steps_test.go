@@ -152,17 +152,19 @@ func TestAnActCarriesTheEpochAndItsKey(t *testing.T) {
 
 func TestWhatAnActsErrorSaysAboutTheWorld(t *testing.T) {
 	tests := []struct {
-		name    string
-		err     error
-		state   string
-		refusal bool
+		name     string
+		err      error
+		state    string
+		refusal  bool
+		notBegun bool
 	}{
-		{"not allowed: nothing happened", fault.Deniedf("orders", "no"), "", true},
-		{"makes no sense: nothing happened", fault.Invalidf("orders", "no"), "", true},
-		{"in conflict: who knows", fault.Conflictf("orders", "no"), "", false},
-		{"out of reach: who knows", fault.Unavailablef("orders", "no"), "", false},
-		{"in conflict, and the provider is certain that nothing was begun", fault.Conflictf("orders", "no"), providers.Untouched, true},
-		{"anything else: who knows", errors.New("reset by peer"), "", false},
+		{"denied half way: who knows", fault.Deniedf("orders", "no"), "", false, false},
+		{"out of reach: who knows", fault.Unavailablef("orders", "no"), "", false, false},
+		{"anything else: who knows", errors.New("reset by peer"), "", false, false},
+		{"in conflict before anything was begun: refused", fault.Conflictf("orders", "no"), providers.Untouched, true, false},
+		{"denied before anything was begun: refused", fault.Deniedf("orders", "no"), providers.Untouched, true, false},
+		{"out of reach before anything was begun: worth another try", fault.Unavailablef("orders", "no"), providers.Untouched, false, true},
+		{"unexplained before anything was begun: worth another try", errors.New("no such host"), providers.Untouched, false, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,10 +172,60 @@ func TestWhatAnActsErrorSaysAboutTheWorld(t *testing.T) {
 			o.refuse["promote"], o.result["promote"] = tt.err, providers.Result{State: tt.state}
 			sc, _ := scope(o, "key")
 			err := o.step(t, runbooks.Spec{Kind: "postgres.promote"}, start(o, false)).Act(t.Context(), sc)
-			if err == nil || runbooks.IsRefusal(err) != tt.refusal {
-				t.Errorf("Act = %v, refusal %v; want refusal %v", err, runbooks.IsRefusal(err), tt.refusal)
+			if err == nil || runbooks.IsRefusal(err) != tt.refusal || runbooks.IsNotBegun(err) != tt.notBegun {
+				t.Errorf("Act = %v, refusal %v, not begun %v; want refusal %v, not begun %v", err, runbooks.IsRefusal(err), runbooks.IsNotBegun(err), tt.refusal, tt.notBegun)
 			}
 		})
+	}
+}
+
+func TestADeclaredLossIsTheWordOfSomebodyWhoAnswersForTheRun(t *testing.T) {
+	tests := []struct {
+		name      string
+		by        string
+		approvers []string
+		allowed   bool
+	}{
+		{"who started it", "anna", nil, true},
+		{"who started it, written otherwise", "Anna", nil, true},
+		{"who approved it", "bert", []string{"carl", "bert"}, true},
+		{"who did neither", "bert", []string{"carl"}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := newOutside()
+			sc, _ := scope(o, "key")
+			sc.Approvers = tt.approvers
+			step := o.step(t, runbooks.Spec{Kind: "postgres.fence", With: map[string]string{"declared_lost_by": tt.by}}, start(o, true))
+			if d := step.Describe(); !strings.Contains(d, tt.by+" declares us-east lost") || !strings.Contains(d, "two servers write") {
+				t.Errorf("Describe = %q, want the danger in words", d)
+			}
+			err := step.Act(t.Context(), sc)
+			if allowed := err == nil && len(o.requests) == 1; allowed != tt.allowed || err != nil && (!runbooks.IsRefusal(err) || len(o.requests) > 0) {
+				t.Errorf("Act = %v after %d requests, want it allowed: %v, and otherwise refused before the provider is asked", err, len(o.requests), tt.allowed)
+			}
+			sc.Fresh = false
+			if _, err := step.Observe(t.Context(), sc); (err == nil) != tt.allowed {
+				t.Errorf("Observe after a crash = %v, want it allowed: %v", err, tt.allowed)
+			}
+		})
+	}
+}
+
+func TestAnAgentThatCannotBeToldIsLeftOverAndNamed(t *testing.T) {
+	o := newOutside()
+	o.result["announce"] = providers.Result{State: providers.NotDone, Detail: "the agent in us-east does not know it"}
+	sc, found := scope(o, "key")
+	step := o.step(t, runbooks.Spec{Kind: "postgres.announce"}, start(o, false))
+	if err := errors.Join(step.Act(t.Context(), sc), step.Verify(t.Context(), sc)); err != nil {
+		t.Fatalf("announce = %v, want it to go on", err)
+	}
+	if got := found.Values()[runbooks.LeftoverValue]; got != "the agent in us-east does not know it" {
+		t.Errorf("leftover = %q, want the agent named", got)
+	}
+	o.refuse["announce"] = fault.Conflictf("orders", "somebody decided anew")
+	if err := step.Act(t.Context(), sc); err == nil {
+		t.Error("an agent that knows a newer epoch was passed over")
 	}
 }
 

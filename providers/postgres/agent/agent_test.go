@@ -156,8 +156,8 @@ func TestAgentRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := c.Do(t.Context(), tt.verb, tt.order); !fault.Is(err, tt.kind) {
-				t.Errorf("%s %+v = %v, want %v", tt.verb, tt.order, err, tt.kind)
+			if _, err := c.Do(t.Context(), tt.verb, tt.order); !fault.Is(err, tt.kind) || !agent.IsUntouched(err) {
+				t.Errorf("%s %+v = %v (untouched: %v), want %v, certain that nothing was begun", tt.verb, tt.order, err, agent.IsUntouched(err), tt.kind)
 			}
 			if err := insert(b.Primary); err != nil {
 				t.Errorf("the primary no longer writes: %v", err)

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	"fairlead/regions/fault"
@@ -45,18 +47,22 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Do gives one order and waits for its end. A deadline of ctx becomes the
 // verb's limit. An agent out of reach is [fault.Unavailable]: nothing is known
-// then of what it did.
+// then of what it did, unless [IsUntouched] says that the order never left us.
 func (c *Client) Do(ctx context.Context, verb string, o Order) (Status, error) {
 	if deadline, ok := ctx.Deadline(); ok && o.LimitMS == 0 {
 		o.LimitMS = max(1, time.Until(deadline).Milliseconds()*9/10) // leaves time to hear of it
 	}
 	body, err := json.Marshal(o)
 	if err != nil {
-		return Status{}, fmt.Errorf("encode the order %s: %w", verb, err)
+		return Status{}, Untouched(fmt.Errorf("encode the order %s: %w", verb, err))
 	}
+	// The transport repeats an order on a new connection when an old one
+	// breaks, so that the last error says nothing of the first attempt.
+	var left atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { left.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.address+"/v1/"+verb, bytes.NewReader(body))
 	if err != nil {
-		return Status{}, fmt.Errorf("make the order %s: %w", verb, err)
+		return Status{}, Untouched(fmt.Errorf("make the order %s: %w", verb, err))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	// Orders may be repeated under one key, so the transport may repeat one
@@ -65,8 +71,11 @@ func (c *Client) Do(ctx context.Context, verb string, o Order) (Status, error) {
 	subject := fmt.Sprintf("agent of %s in %s at %s", o.Database, o.Region, c.address)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return Status{}, fault.Unavailablef(subject, "does not answer").Because(unwrapURL(err)).
-			Do("is it running, and is the network between us whole?")
+		silent := fault.Unavailablef(subject, "does not answer").Because(unwrapURL(err)).Do("see that it runs, and that the network between us is whole")
+		if !left.Load() {
+			return Status{}, Untouched(silent)
+		}
+		return Status{}, silent
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
@@ -78,7 +87,11 @@ func (c *Client) Do(ctx context.Context, verb string, o Order) (Status, error) {
 		if json.Unmarshal(text, &p) != nil || p.Kind == "" {
 			return Status{}, fault.New(fault.Internal, subject, "answered %s, which is no agent's answer", resp.Status)
 		}
-		return Status{}, &fault.Error{Kind: fault.ParseKind(p.Kind), Subject: p.Subject, Problem: p.Problem, Remedy: p.Remedy}
+		said := &fault.Error{Kind: fault.ParseKind(p.Kind), Subject: p.Subject, Problem: p.Problem, Remedy: p.Remedy}
+		if p.Untouched {
+			return Status{}, Untouched(said)
+		}
+		return Status{}, said
 	}
 	var st Status
 	if err := json.Unmarshal(text, &st); err != nil {

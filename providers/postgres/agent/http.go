@@ -27,26 +27,34 @@ func (a *Agent) handler(work context.Context) http.Handler {
 }
 
 func (a *Agent) answer(work context.Context, r *http.Request) (Status, error) {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
-		return Status{}, fault.Deniedf(a.server.subject, "orders need a verified client certificate")
-	}
-	if err := a.opts.Authorize(r.TLS.VerifiedChains[0][0]); err != nil {
-		return Status{}, err
-	}
-	verb, ok := strings.CutPrefix(r.URL.Path, "/v1/")
-	if !ok || r.Method != http.MethodPost {
-		return Status{}, fault.NotFoundf(a.server.subject, "the agent answers POST /v1/<verb> only")
-	}
-	var o Order
-	body := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder))
-	body.DisallowUnknownFields()
-	if err := body.Decode(&o); err != nil {
-		return Status{}, fault.Invalidf(a.server.subject, "the order cannot be read").Because(err)
-	}
-	if verb == VerbStatus {
+	verb, o, err := a.read(r)
+	switch {
+	case err != nil:
+		return Status{}, Untouched(err)
+	case verb == VerbStatus:
 		return a.perform(r.Context(), verb, o)
 	}
 	return a.perform(work, verb, o)
+}
+
+// read reads an order from somebody who may give one.
+func (a *Agent) read(r *http.Request) (verb string, o Order, err error) {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return "", o, fault.Deniedf(a.server.subject, "orders need a verified client certificate")
+	}
+	if err := a.opts.Authorize(r.TLS.VerifiedChains[0][0]); err != nil {
+		return "", o, err
+	}
+	verb, ok := strings.CutPrefix(r.URL.Path, "/v1/")
+	if !ok || r.Method != http.MethodPost {
+		return "", o, fault.NotFoundf(a.server.subject, "the agent answers POST /v1/<verb> only")
+	}
+	body := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder))
+	body.DisallowUnknownFields()
+	if err := body.Decode(&o); err != nil {
+		return "", o, fault.Invalidf(a.server.subject, "the order cannot be read").Because(err)
+	}
+	return verb, o, nil
 }
 
 // statuses maps what went wrong to HTTP, once.
@@ -56,7 +64,7 @@ var statuses = map[fault.Kind]int{
 }
 
 func respondFault(w http.ResponseWriter, err error) {
-	p := problem{Kind: fault.Of(err).String(), Problem: err.Error()}
+	p := problem{Kind: fault.Of(err).String(), Problem: err.Error(), Untouched: IsUntouched(err)}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		p.Subject, p.Problem, p.Remedy = f.Subject, f.Problem, f.Remedy
 		if f.Err != nil {

@@ -163,13 +163,17 @@ func (s *server) stopClean(ctx context.Context, limit time.Duration) error {
 		return errors.Join(err, s.off())
 	}
 	if st.Frozen {
-		return fault.Conflictf(s.subject, "is frozen (process %d is stopped), so it cannot stop cleanly", st.PID).
-			Do("thaw it (kill -CONT %d), or fence it as not planned", st.PID)
+		return errFrozen(s.subject, st.PID)
 	}
 	if err := syscall.Kill(st.PID, syscall.SIGINT); err != nil {
 		return fmt.Errorf("ask process %d of %s to stop: %w", st.PID, s.subject, err)
 	}
 	return s.awaitOff(ctx, st.PID, limit)
+}
+
+func errFrozen(subject string, pid int) error {
+	return fault.Conflictf(subject, "is frozen (process %d is stopped), so it cannot stop cleanly", pid).
+		Do("thaw it (kill -CONT %d), or fence it as not planned", pid)
 }
 
 // stopHard ends the server whatever it takes: first politely, so that standbys

@@ -14,39 +14,26 @@ import (
 // its effect once.
 func (a *Agent) perform(ctx context.Context, name string, o Order) (Status, error) {
 	if o.Database != a.Database || o.Region != a.Region {
-		return Status{}, fault.Invalidf(a.server.subject, "an order for %s in %s came to this agent", o.Database, o.Region).
-			Do("correct the agent's address in the configuration of that database")
+		return Status{}, Untouched(fault.Invalidf(a.server.subject, "an order for %s in %s came to this agent", o.Database, o.Region).
+			Do("correct the agent's address in the configuration of that database"))
 	}
 	if name == VerbStatus {
-		if err := a.admit(o); err != nil {
-			return Status{}, err
-		}
-		st, err := a.status(ctx, o.Brief)
-		if err == nil && o.WALEnd && !st.Running && st.Control != nil {
-			st.WALEnd, err = a.server.walEnd(ctx, *st.Control)
-		}
-		return st, err
+		return a.look(ctx, o)
 	}
-	act, ok := map[string]verb{
-		VerbStop: a.stop, VerbStart: a.start, VerbFence: a.fence,
-		VerbStandby: a.standby, VerbRewind: a.rewind, VerbReseed: a.reseed,
-	}[name]
-	switch {
-	case !ok:
-		return Status{}, fault.NotFoundf(a.server.subject, "the agent has no verb %q", name)
-	case o.Key == "" || o.Epoch.Number == 0:
-		return Status{}, fault.Invalidf(a.server.subject, "%s needs a key and an epoch", name)
+	act, err := a.verb(name, o)
+	if err != nil {
+		return Status{}, Untouched(err)
 	}
 	select {
 	case a.turn <- struct{}{}:
 		defer func() { <-a.turn }()
 	case <-time.After(o.limit(a.StopLimit)): // nobody should be surprised by a verb that begins later
-		return Status{}, fault.Unavailablef(a.server.subject, "another verb is still under way").Do("wait for it, then repeat")
+		return Status{}, Untouched(fault.Unavailablef(a.server.subject, "another verb is still under way").Do("wait for it, then repeat"))
 	case <-ctx.Done():
-		return Status{}, fault.Unavailablef(a.server.subject, "the agent is ending").Because(ctx.Err())
+		return Status{}, Untouched(fault.Unavailablef(a.server.subject, "the agent is ending").Because(ctx.Err()))
 	}
 	if err := a.admit(o); err != nil {
-		return Status{}, err
+		return Status{}, Untouched(err)
 	}
 	st, err := a.once(ctx, name, o, act)
 	log := a.opts.Log.With("verb", name, "key", o.Key, "epoch", o.Epoch.String())
@@ -61,6 +48,33 @@ func (a *Agent) perform(ctx context.Context, name string, o Order) (Status, erro
 // verb is one thing that an order can ask for. It is told how things stood
 // when it began, read under the same turn, and returns how they stand after.
 type verb func(ctx context.Context, o Order, before Status) (Status, error)
+
+// verb finds the verb of an order that makes sense.
+func (a *Agent) verb(name string, o Order) (verb, error) {
+	act, ok := map[string]verb{
+		VerbStop: a.stop, VerbStart: a.start, VerbFence: a.fence,
+		VerbStandby: a.standby, VerbRewind: a.rewind, VerbReseed: a.reseed,
+	}[name]
+	switch {
+	case !ok:
+		return nil, fault.NotFoundf(a.server.subject, "the agent has no verb %q", name)
+	case o.Key == "" || o.Epoch.Number == 0:
+		return nil, fault.Invalidf(a.server.subject, "%s needs a key and an epoch", name)
+	}
+	return act, nil
+}
+
+// look answers the verb status, which needs no turn.
+func (a *Agent) look(ctx context.Context, o Order) (Status, error) {
+	if err := a.admit(o); err != nil {
+		return Status{}, Untouched(err)
+	}
+	st, err := a.status(ctx, o.Brief)
+	if err == nil && o.WALEnd && !st.Running && st.Control != nil {
+		st.WALEnd, err = a.server.walEnd(ctx, *st.Control)
+	}
+	return st, err
+}
 
 // ended is the status after a verb, with what it has to say.
 func (a *Agent) ended(ctx context.Context, format string, args ...any) (Status, error) {
@@ -87,11 +101,11 @@ func (a *Agent) once(ctx context.Context, name string, o Order, act verb) (Statu
 	}
 	before, err := a.status(ctx, false)
 	if err != nil && name != VerbReseed { // damaged data are what a reseed is for
-		return Status{}, err
+		return Status{}, Untouched(err)
 	}
 	if c := before.Control; c != nil && o.SystemIdentifier != "" && c.SystemIdentifier != o.SystemIdentifier {
-		return Status{}, fault.Conflictf(a.server.subject, "holds the data of system %s, not of %s", c.SystemIdentifier, o.SystemIdentifier).
-			Do("this is another cluster's server: correct the configuration before anything else")
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "holds the data of system %s, not of %s", c.SystemIdentifier, o.SystemIdentifier).
+			Do("this is another cluster's server: correct the configuration before anything else"))
 	}
 	st, err := act(ctx, o, before)
 	if err != nil || repeated {
@@ -126,8 +140,11 @@ func (a *Agent) setTorn(torn bool) error {
 func (a *Agent) fence(ctx context.Context, o Order, before Status) (Status, error) {
 	f := before.Fence
 	if f == nil && !before.Primary() {
-		return Status{}, fault.Conflictf(a.server.subject, "is a standby, so there is no writer to fence (control data: %s)", before.Control.State).
-			Do("look which region writes; do not promote another one before you know")
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "is a standby, so there is no writer to fence (control data: %s)", before.Control.State).
+			Do("look which region writes; do not promote another one before you know"))
+	}
+	if o.Planned && before.Frozen {
+		return Status{}, Untouched(errFrozen(a.server.subject, before.PID))
 	}
 	if f == nil || o.Epoch.Compare(f.Epoch) > 0 {
 		f = &Fence{Epoch: o.Epoch, Key: o.Key, At: time.Now().UTC(), WasPrimary: before.Primary() || f != nil && f.WasPrimary, Planned: o.Planned}
@@ -179,7 +196,7 @@ func (a *Agent) stop(ctx context.Context, o Order, _ Status) (Status, error) {
 // was: a standby that is started without its mark would be a second writer.
 func (a *Agent) start(ctx context.Context, o Order, before Status) (Status, error) {
 	if before.Torn {
-		return Status{}, errTorn(a.server.subject)
+		return Status{}, Untouched(errTorn(a.server.subject))
 	}
 	switch o.As {
 	case AsPrimary:
@@ -187,15 +204,15 @@ func (a *Agent) start(ctx context.Context, o Order, before Status) (Status, erro
 	case AsStandby:
 		return a.startStandby(ctx, o, before)
 	}
-	return Status{}, fault.Invalidf(a.server.subject, "start says neither primary nor standby (%q)", o.As)
+	return Status{}, Untouched(fault.Invalidf(a.server.subject, "start says neither primary nor standby (%q)", o.As))
 }
 
 func (a *Agent) startPrimary(ctx context.Context, o Order, before Status) (Status, error) {
 	f := before.Fence
 	switch {
 	case f != nil && !f.WasPrimary, f == nil && !before.Primary():
-		return Status{}, fault.Conflictf(a.server.subject, "was no writer, and starting it as one would make a second").
-			Do("promote it if it is to write")
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "was no writer, and starting it as one would make a second").
+			Do("promote it if it is to write"))
 	case before.Ready && before.Control.State == "in production":
 		// The fence did not get as far as stopping it, or there was none.
 		if err := a.server.unmarkStandby(); err != nil {
@@ -219,9 +236,9 @@ func (a *Agent) startPrimary(ctx context.Context, o Order, before Status) (Statu
 func (a *Agent) startStandby(ctx context.Context, o Order, before Status) (Status, error) {
 	switch {
 	case !before.Standby:
-		return Status{}, fault.Conflictf(a.server.subject, "is not configured as a standby").Do("use the verb standby first")
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "is not configured as a standby").Do("use the verb standby first"))
 	case before.Frozen:
-		return Status{}, fault.Conflictf(a.server.subject, "is frozen (process %d is stopped)", before.PID).Do("kill -CONT %d", before.PID)
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "is frozen (process %d is stopped)", before.PID).Do("kill -CONT %d", before.PID))
 	case before.Ready:
 		if err := a.setFence(nil); err != nil {
 			return Status{}, err
@@ -252,10 +269,10 @@ func (a *Agent) startNow(ctx context.Context, o Order) (Status, error) {
 func (a *Agent) standby(ctx context.Context, o Order, before Status) (Status, error) {
 	up, err := a.server.upstream(o.Upstream)
 	if err != nil {
-		return Status{}, err
+		return Status{}, Untouched(err)
 	}
 	if before.Running && !before.Standby {
-		return Status{}, fault.Conflictf(a.server.subject, "runs as a primary").Do("fence it first")
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "runs as a primary").Do("fence it first"))
 	}
 	if err := a.server.follow(up, o.Slot); err != nil {
 		return Status{}, err
@@ -302,10 +319,10 @@ func (a *Agent) reseed(ctx context.Context, o Order, before Status) (Status, err
 func (a *Agent) replace(ctx context.Context, o Order, before Status, act func(Upstream, string) (string, error)) (Status, error) {
 	up, err := a.server.upstream(o.Upstream)
 	if err != nil {
-		return Status{}, err
+		return Status{}, Untouched(err)
 	}
 	if before.Fence == nil && !before.Standby {
-		return Status{}, fault.Conflictf(a.server.subject, "is neither fenced nor a standby, and its data may be the only ones").Do("fence it first")
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "is neither fenced nor a standby, and its data may be the only ones").Do("fence it first"))
 	}
 	if err := a.server.stopClean(ctx, a.StopLimit); err != nil {
 		return Status{}, err

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -117,4 +118,27 @@ type problem struct {
 	Subject string `json:"subject"`
 	Problem string `json:"problem"`
 	Remedy  string `json:"remedy,omitempty"`
+	// Untouched is true if the verb had not begun to change anything.
+	Untouched bool `json:"untouched,omitempty"`
+}
+
+type untouched struct{ error }
+
+func (e untouched) Unwrap() error { return e.error }
+
+// Untouched marks an error after which it is certain that the verb had not
+// begun to change anything: the order was refused, or never left us. An error
+// that is not marked says nothing of what was done.
+func Untouched(err error) error {
+	if err == nil {
+		return nil
+	}
+	return untouched{err}
+}
+
+// IsUntouched reports whether err was marked by [Untouched], here or by the
+// agent at the other end.
+func IsUntouched(err error) bool {
+	_, ok := errors.AsType[untouched](err)
+	return ok
 }

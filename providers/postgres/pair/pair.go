@@ -201,8 +201,14 @@ func (s *Server) PasswordFile() string { return s.template.secret(Orchestrator) 
 // LogFile is where the server logs.
 func (s *Server) LogFile() string { return filepath.Join(s.dir, "postgres.log") }
 
+// patience bounds one statement: a server that is frozen, or whose commits wait
+// for a standby, answers nothing.
+const patience = 30 * time.Second
+
 // Exec runs one statement as the superuser.
 func (s *Server) Exec(ctx context.Context, sql string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	conn, err := pgx.Connect(ctx, s.SuperDSN())
 	if err != nil {
 		return fmt.Errorf("connect to %s as superuser: %w", s.Region, err)
@@ -216,6 +222,8 @@ func (s *Server) Exec(ctx context.Context, sql string) error {
 
 // Value reads one value, as text, as the superuser.
 func (s *Server) Value(ctx context.Context, sql string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	conn, err := pgx.Connect(ctx, s.SuperDSN())
 	if err != nil {
 		return "", fmt.Errorf("connect to %s as superuser: %w", s.Region, err)

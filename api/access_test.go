@@ -227,7 +227,7 @@ func TestWhileTokensAreNotKnownLocalOnlyLooks(t *testing.T) {
 	if a := s.get("/api/v1/status"); a.code != 200 {
 		t.Errorf("status: %d %s", a.code, a.body)
 	}
-	problem(t, s.post("/api/v1/regions/us-east/drain", `{"reason":"x"}`), 403)
+	problem(t, s.post("/api/v1/regions/us-east/drain", `{"reason":"x"}`), 503)
 }
 
 func TestTheTrailRemembersSignInsAndRefusals(t *testing.T) {

@@ -36,12 +36,27 @@ func encodeService(v View, s regions.Service) openapi.Service {
 		out.Endpoints = append(out.Endpoints, encodeEndpoint(v, s, e, steered))
 	}
 	out.State, out.Because = summarise(out.Endpoints)
+	if writer, ok := writerIn(v, out.WritesDatabase); ok && out.State != openapi.StateUp {
+		// Only the writer's endpoints are answered: the others help nobody.
+		there := slices.DeleteFunc(slices.Clone(out.Endpoints), func(e openapi.Endpoint) bool { return e.Region != string(writer) })
+		state, because := summarise(there)
+		out.State, out.Because = state, fmt.Sprintf("in %s, where %s is written, %s; in all %s", writer, out.WritesDatabase, because, out.Because)
+	}
 	if steered != nil {
 		for i := range steered.Cells {
 			out.Answers = append(out.Answers, encodeCell(steered, i))
 		}
 	}
 	return out
+}
+
+// writerIn is the region that writes a database by the newest epoch.
+func writerIn(v View, database string) (regions.ID, bool) {
+	if v.Decided == nil || database == "" {
+		return "", false
+	}
+	signed, ok := v.Decided.Writers[regions.DatabaseID(database)]
+	return signed.Epoch.Writer, ok
 }
 
 // summarise tells a service's state from its endpoints'. It is for people;

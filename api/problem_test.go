@@ -77,6 +77,7 @@ func TestRequestsThatDoNotFitAreExplained(t *testing.T) {
 		{"a type is wrong", "POST", "/api/v1/regions/us-east/drain", `{"reason":7}`, "field reason: must be text"},
 		{"all problems at once", "POST", "/api/v1/regions/us-east/drain", `{"for":"soon","force":"yes"}`, "field for: does not look like 1h30m; field force: must be true or false; field reason: is missing"},
 		{"it is not JSON", "POST", "/api/v1/regions/us-east/drain", `{"reason":`, "not well-formed JSON"},
+		{"it is two documents", "POST", "/api/v1/regions/us-east/drain", `{"reason":"x","dry_run":true}{"reason":"y"}`, "more than one document"},
 		{"there is no body", "POST", "/api/v1/regions/us-east/drain", ``, "body is missing"},
 		{"a state that cannot be forced", "POST", "/api/v1/overrides", `{"region":"us-east","state":"degraded","reason":"x","for":"1h"}`, "must be one of up, down"},
 		{"a name that cannot be one", "POST", "/api/v1/regions/us%20east/drain", `{"reason":"x"}`, "parameter region"},

@@ -57,6 +57,12 @@ func (s *Server) bounded(c *gin.Context) {
 		s.fail(c, fault.Invalidf("request body", "broke off after %d bytes", len(body)).Because(err).Do("send it again"))
 		return
 	}
+	// A decoder stops at the end of the first document; what follows it was
+	// meant to count too.
+	if len(body) > 0 && !safe(r.Method) && strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") && !json.Valid(body) {
+		s.fail(c, fault.Invalidf("request", "body is not well-formed JSON, or more than one document").Do("see /api/v1/openapi.json for what this operation takes"))
+		return
+	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	c.Next()
 }

@@ -152,7 +152,7 @@ func (g *Gate) Create(ctx context.Context, name string, roles []Role, only []Sco
 	if err := g.store.PutToken(ctx, t, by.Name); err != nil {
 		return Token{}, "", err
 	}
-	g.forget()
+	g.Renew()
 	return t, text, nil
 }
 
@@ -175,7 +175,7 @@ func (g *Gate) Revoke(ctx context.Context, id string) error {
 	if err := g.store.RevokeToken(ctx, id, From(ctx).Name); err != nil {
 		return err
 	}
-	g.forget()
+	g.Renew()
 	return nil
 }
 
@@ -190,8 +190,9 @@ func (g *Gate) lookAgain() bool {
 	return true
 }
 
-// forget makes the next question ask the store.
-func (g *Gate) forget() {
+// Renew makes the next question ask the store, for who knows that it is back
+// or has changed.
+func (g *Gate) Renew() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.askAt = time.Time{}

@@ -147,9 +147,26 @@ func TestBeforeTheStoreWasEverReadAnUnknownTokenIsNotCalledWrong(t *testing.T) {
 	if _, err := g.ByToken(t.Context(), text); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("got %v, want unavailable", err)
 	}
-	if p, err := g.Anonymous(t.Context()); err != nil || p.May(auth.Drain) || !p.May(auth.View) {
+	p, err := g.Anonymous(t.Context())
+	if err != nil || p.May(auth.Drain) || !p.May(auth.View) {
 		t.Errorf("anonymous is %+v, %v; want one who may only look", p, err)
 	}
+	if err := p.Allow(auth.Drain, auth.Object{}); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "store") {
+		t.Errorf("its drain is refused with %v, want unavailable: time may show that there are no tokens", err)
+	}
+}
+
+func TestAStoreThatIsBackIsAskedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{lost: true}
+		g := auth.NewGate(nil, s, true, quiet)
+		g.Tokens(t.Context())
+		s.lost = false
+		g.Renew()
+		if p, err := g.Anonymous(t.Context()); err != nil || !p.May(auth.Drain) {
+			t.Errorf("once the store has no tokens, anonymous is %+v, %v; want one who may drain", p, err)
+		}
+	})
 }
 
 func TestTokensOfOtherNodesWorkAtOnceAndEndInTwoSeconds(t *testing.T) {

@@ -16,7 +16,9 @@ mark so that it cannot come back as a writer, and says so. It remembers the newe
 		Example: `  fairlead agent --config /etc/fairlead/agent.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return daemon.RunAgent(cmd.Context(), path, logger(cmd))
+			log, flush := logger(cmd)
+			defer flush()
+			return daemon.RunAgent(cmd.Context(), path, log)
 		},
 	}
 	c.Flags().StringVar(&path, "config", "", "the agent's configuration file")

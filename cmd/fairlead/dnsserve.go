@@ -33,7 +33,9 @@ With --steer the services of a configuration are checked and answered too, by th
   fairlead dns serve --zone example.com=example.com.zone --steer fairlead.yaml --listen 127.0.0.1:5470`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Log = logger(cmd)
+			log, flush := logger(cmd)
+			defer flush()
+			o.Log = log
 			ready := func() { fmt.Fprintln(cmd.OutOrStdout(), "ready") }
 			if steer != "" {
 				s, err := daemon.NewStandalone(cmd.Context(), o, steer, o.Log)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"fairlead/cmd/internal/logline"
 	"fairlead/cmd/internal/version"
 )
 
@@ -81,18 +84,25 @@ func didYouMean(cmd *cobra.Command, word string) string {
 }
 
 // logger returns the log of a command that runs on: text for people on
-// standard error, JSON for machines.
-func logger(cmd *cobra.Command) *slog.Logger {
+// standard error, JSON for machines. Nobody waits for it; flush writes what is
+// left when the command ends.
+func logger(cmd *cobra.Command) (log *slog.Logger, flush func()) {
 	var level slog.Level
 	text, _ := cmd.Flags().GetString("log-level")
 	if err := level.UnmarshalText([]byte(text)); err != nil {
 		level = slog.LevelInfo
 	}
 	options := &slog.HandlerOptions{Level: level}
+	handler := func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }
 	if format, _ := cmd.Flags().GetString("log-format"); format == "json" {
-		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), options))
+		handler = func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, options) }
 	}
-	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), options))
+	out := logline.New(cmd.ErrOrStderr(), func(lines int) string {
+		var b strings.Builder
+		slog.New(handler(&b)).Warn("log lines were dropped because nobody took them", "lines", lines)
+		return b.String()
+	})
+	return slog.New(handler(out)), out.Close
 }
 
 func oneOf(name, value string, words ...string) error {

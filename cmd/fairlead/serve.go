@@ -19,7 +19,9 @@ what was in force stays so.`,
   fairlead serve --config fairlead.yaml --etcd https://10.0.0.1:2379,https://10.0.0.2:2379`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Log = logger(cmd)
+			log, flush := logger(cmd)
+			defer flush()
+			o.Log = log
 			node, err := daemon.New(cmd.Context(), o)
 			if err != nil {
 				return err

@@ -31,7 +31,7 @@ func TestThreeNodesTakeADeadRegionOutInTime(t *testing.T) {
 				t.Errorf("%v answered otherwise %v after the death, want at most %v: %v", n.id, took, bound, err)
 			}
 			v := n.judge.View()
-			if v.Plan.Latched["a"] != 1 || v.Regions["a"].State != regions.Down {
+			if v.Plan.Latched["a"].Generation != 1 || v.Regions["a"].State != regions.Down {
 				t.Errorf("%v: latched %v, region a %+v", n.id, v.Plan.Latched, v.Regions["a"])
 			}
 			if got := v.Verdicts["www@a"].Because; !strings.HasPrefix(got, "down: 3 of 3 vantage points (a, b, c): connection refused") {

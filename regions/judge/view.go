@@ -57,7 +57,8 @@ type Memory struct {
 	Verdicts map[regions.TargetID]Remembered      `json:"verdicts,omitempty"`
 	Regions  map[regions.ID]regions.RegionVerdict `json:"regions,omitempty"`
 	Health   health.Memory                        `json:"health,omitzero"`
-	Latched  map[regions.ID]uint64                `json:"latched,omitempty"`
+	Latched  map[regions.ID]steer.Latch           `json:"latched,omitempty"`
+	Waiting  map[regions.TargetID]bool            `json:"waiting,omitempty"`
 	Views    []steer.RegionView                   `json:"views,omitempty"`
 	Writers  map[regions.DatabaseID]regions.Epoch `json:"writers,omitempty"`
 }
@@ -73,7 +74,7 @@ type Remembered struct {
 
 // Memory returns what the next run should be handed.
 func (v *View) Memory() Memory {
-	m := Memory{Regions: v.Regions, Health: v.memory, Latched: v.Plan.Latched, Views: v.Plan.Regions, Writers: v.Plan.Writers,
+	m := Memory{Regions: v.Regions, Health: v.memory, Latched: v.Plan.Latched, Waiting: v.Plan.Waiting, Views: v.Plan.Regions, Writers: v.Plan.Writers,
 		Verdicts: make(map[regions.TargetID]Remembered, len(v.Verdicts))}
 	for id, x := range v.Verdicts {
 		m.Verdicts[id] = Remembered{x.Region, x.Measured, x.Effective, x.Because, x.Since}
@@ -90,5 +91,5 @@ func (m Memory) judgement() health.Judgement {
 }
 
 func (m Memory) plan() steer.Plan {
-	return steer.Plan{Latched: m.Latched, Regions: m.Views, Writers: m.Writers}
+	return steer.Plan{Latched: m.Latched, Waiting: m.Waiting, Regions: m.Views, Writers: m.Writers}
 }

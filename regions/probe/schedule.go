@@ -31,8 +31,12 @@ type Schedule struct {
 
 	flying sync.WaitGroup // checks
 
-	mu    sync.Mutex
-	queue queue // of watches, the next one to check first
+	// setting is held by Set alone, also while it reads files and closes
+	// connections. It guards writing byID and targets, together with mu.
+	setting sync.Mutex
+
+	mu    sync.Mutex // never held during I/O: whoever judges reads what it guards
+	queue queue      // of watches, the next one to check first
 	byID  map[regions.TargetID]*watch
 }
 
@@ -68,13 +72,25 @@ func NewSchedule(o Options) *Schedule {
 // cannot be checked at all is refused with a reason, and the others are
 // checked all the same.
 func (s *Schedule) Set(targets []regions.Target) []error {
-	var problems []error
-	next := make(map[regions.TargetID]*watch, len(targets))
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	next, problems := s.watches(targets)
+	for _, w := range s.replace(next, targets) {
+		if c, ok := w.prober.(interface{ close() }); ok {
+			c.close()
+		}
+	}
+	s.poke()
+	return problems
+}
+
+// watches returns a watch for each target: the one there is if the target is
+// checked as before, or a new one. Making a prober may read files, so it is
+// done without mu.
+func (s *Schedule) watches(targets []regions.Target) (next map[regions.TargetID]*watch, problems []error) {
+	next = make(map[regions.TargetID]*watch, len(targets))
 	for _, t := range targets {
-		if old, ok := s.byID[t.ID]; ok && sameCheck(old.target, t) {
-			old.target = t
+		if old, ok := s.byID[t.ID]; ok && sameCheck(old.target, t) { // only Set writes these
 			next[t.ID] = old
 			continue
 		}
@@ -85,9 +101,25 @@ func (s *Schedule) Set(targets []regions.Target) []error {
 		}
 		next[t.ID] = &watch{target: t, prober: prober, detector: health.NewDetector(t.Check.Rise, t.Check.Fall), index: -1}
 	}
+	return next, problems
+}
+
+// replace puts the watches in place of those before, and returns the ones that
+// have ended. Checks of them that are in flight find nobody to tell.
+func (s *Schedule) replace(next map[regions.TargetID]*watch, targets []regions.Target) (ended []*watch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range targets {
+		if w := next[t.ID]; w != nil {
+			w.target = t // in its mode or quorum it may be another one
+		}
+	}
 	for id, old := range s.byID {
 		if next[id] != old {
-			s.drop(old)
+			if old.index >= 0 {
+				heap.Remove(&s.queue, old.index)
+			}
+			ended = append(ended, old)
 		}
 	}
 	now := time.Now()
@@ -99,8 +131,7 @@ func (s *Schedule) Set(targets []regions.Target) []error {
 		}
 	}
 	s.byID = next
-	s.poke()
-	return problems
+	return ended
 }
 
 // sameCheck reports whether a target is checked as before. Targets have no
@@ -108,16 +139,6 @@ func (s *Schedule) Set(targets []regions.Target) []error {
 func sameCheck(a, b regions.Target) bool {
 	a.Quorum, a.Mode = b.Quorum, b.Mode
 	return a == b
-}
-
-// drop ends a watch. Checks of it that are in flight find nobody to tell.
-func (s *Schedule) drop(w *watch) {
-	if w.index >= 0 {
-		heap.Remove(&s.queue, w.index)
-	}
-	if c, ok := w.prober.(interface{ close() }); ok {
-		c.close()
-	}
 }
 
 // advance moves to the next slot. Jitter shifts the check inside it and never

@@ -272,3 +272,49 @@ func TestWatchReportsDownAfterThreeFailures(t *testing.T) {
 		}
 	})
 }
+
+// blocking is a prober that takes long to be given up, as a connection may.
+type blocking struct {
+	Func
+	release chan struct{}
+}
+
+func (b blocking) close() { <-b.release }
+
+// Whoever reads what is believed is on the way from a failure to its answer,
+// and waits for no file and no connection of a changed configuration.
+func TestReportsDoNotWaitForAChangeOfTargets(t *testing.T) {
+	made, release := make(chan struct{}), make(chan struct{})
+	s := NewSchedule(Options{New: func(target regions.Target) (Prober, error) {
+		if target.ID == "slow" {
+			close(made)
+			<-release
+		}
+		return blocking{func(context.Context) error { return nil }, release}, nil
+	}})
+	s.Set([]regions.Target{{ID: "old", Check: regions.Check{Interval: time.Second}}})
+	changed := make(chan []error)
+	go func() {
+		changed <- s.Set([]regions.Target{{ID: "slow", Check: regions.Check{Interval: time.Second}}})
+	}()
+	<-made
+	read := make(chan int)
+	go func() { read <- len(s.Reports()) }()
+	select {
+	case n := <-read:
+		if n != 1 {
+			t.Errorf("%d targets while the change is made, want the one before", n)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("Reports waits for a prober that is being made")
+		close(release)
+		<-read
+		<-changed
+		return
+	}
+	close(release)
+	<-changed
+	if n := len(s.Reports()); n != 1 {
+		t.Errorf("%d targets after the change, want the new one", n)
+	}
+}

@@ -25,6 +25,7 @@ func Decide(previous Plan, w World, now time.Time) Plan {
 	plan.Latched, plan.Regions = latch(&previous, &w, now)
 	d := decider{previous: &previous, world: &w, plan: &plan}
 	d.decide()
+	plan.Waiting = d.waiting()
 	plan.Alarms = d.alarms(now)
 	return plan
 }
@@ -67,7 +68,7 @@ type memo struct {
 	overrides []regions.Override
 	freeze    *regions.Freeze
 	ramps     map[regions.ID]int
-	latched   map[regions.ID]uint64
+	latched   map[regions.ID]Latch
 	order     []int   // of the fleet's services, by name
 	inputs    []input // of all their endpoints, in that order
 	ranks     []rank  // likewise

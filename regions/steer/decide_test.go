@@ -200,7 +200,7 @@ func TestARegionThatWasDownStaysOutUntilAPersonRestoresIt(t *testing.T) {
 	if a := s.alarm("region-down/us", true); !strings.Contains(a.Remedy, `fairlead restore us --reason "…"`) {
 		t.Errorf("remedy %q", a.Remedy)
 	}
-	if got := s.plan.Latched["us"]; got != 10 {
+	if got := s.plan.Latched["us"]; got != (steer.Latch{Incarnation: 1, Generation: 10}) {
 		t.Errorf("latched at generation %d, want 10", got)
 	}
 	s.region("us", regions.Up)
@@ -231,6 +231,45 @@ func TestARegionRestoredWhileItIsDownReturnsWhenItIsWell(t *testing.T) {
 	s.want("www", "eu")
 	s.region("us", regions.Up)
 	s.want("www", "eu")
+}
+
+// A store that was begun anew counts its generations from the beginning.
+func TestALatchOfAnEarlierIncarnationIsReleasedInThisOne(t *testing.T) {
+	s := newStage(t)
+	s.w.Generation = 500
+	s.region("us", regions.Down)
+	s.decide()
+	s.region("us", regions.Up)
+	s.w.Incarnation, s.w.Generation, s.w.Restored = 2, 3, nil
+	s.want("www", "eu")
+	s.restore("us")
+	s.want("www", "us")
+
+	// And a restore of an incarnation that has passed releases none of this.
+	s.region("us", regions.Down)
+	s.decide()
+	s.region("us", regions.Up)
+	s.w.Incarnation, s.w.Restored = 1, map[regions.ID]uint64{"us": 900}
+	s.plan = forgotten(s.plan)
+	s.want("www", "eu")
+}
+
+func TestARestartEndsNoFreeze(t *testing.T) {
+	s := newStage(t)
+	s.w.Freeze = &regions.Freeze{By: "ada", Why: "the sale"}
+	s.endpoint("www@us", regions.Down)
+	s.want("www", "eu")
+	s.endpoint("www@us", regions.Up)
+	s.want("www", "eu")
+	for range 2 {
+		s.plan = forgotten(s.plan)
+		s.want("www", "eu")
+	}
+	s.w.Freeze = nil
+	s.want("www", "us")
+	if len(s.plan.Waiting) != 0 {
+		t.Errorf("%v still wait for the end of the freeze", s.plan.Waiting)
+	}
 }
 
 func TestALatchedRegionThatIsWellBeatsDeadOnes(t *testing.T) {

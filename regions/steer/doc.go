@@ -4,7 +4,8 @@
 // it, and the time. It has no clock, no network and no memory of its own:
 // equal inputs give equal plans on every node, and a past plan can be computed
 // again. What a plan takes over from the one before is the newest epoch of
-// each database, which regions are latched, and who is in: nothing else.
+// each database, which regions are latched, and who is in: nothing else. The
+// first two, [Plan].Regions and [Plan].Waiting are enough to make the same answers again.
 //
 // A [Plan] is complete: the DNS compiler and the explanation of an answer both
 // read it through [Steered.Choose], so an explanation cannot disagree with

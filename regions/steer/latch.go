@@ -13,24 +13,24 @@ import (
 // A latch is set when a region *becomes* down, not while it is: somebody may
 // restore a region before it is well, and then it comes back by itself when it
 // is.
-func latch(previous *Plan, w *World, now time.Time) (map[regions.ID]uint64, []RegionView) {
-	latched := map[regions.ID]uint64{}
+func latch(previous *Plan, w *World, now time.Time) (map[regions.ID]Latch, []RegionView) {
+	latched := map[regions.ID]Latch{}
 	views := make([]RegionView, 0, len(w.Fleet.Regions))
 	for _, r := range w.Fleet.Regions {
 		v := w.Regions[r.ID]
 		before, seen := previous.view(r.ID)
-		generation, out := previous.Latched[r.ID]
+		known, out := previous.Latched[r.ID]
 		since := before.LatchedSince
 		switch {
-		case out && w.Restored[r.ID] > generation,
+		case out && w.restoredSince(r.ID, known),
 			out && !v.Withdrawn.IsZero() && !since.Before(v.Withdrawn):
 			out = false
 		case !out && v.State == regions.Down && !(seen && before.Measured == regions.Down):
-			out, generation, since = true, w.Generation, now
+			out, known, since = true, Latch{w.Incarnation, w.Generation}, now
 		}
 		view := RegionView{Region: r.ID, Measured: v.State, Effective: v.State, Because: v.Because}
 		if out {
-			latched[r.ID] = generation
+			latched[r.ID] = known
 			view.Latched, view.LatchedSince = true, since
 			view.Effective = regions.Down
 			view.Because = fmt.Sprintf("taken out as a whole until a person restores it; measured %s", v.Because)
@@ -45,6 +45,16 @@ func latch(previous *Plan, w *World, now time.Time) (map[regions.ID]uint64, []Re
 		latched = nil
 	}
 	return latched, views
+}
+
+// restoredSince reports whether a person has restored a region by a decision
+// that comes after the latch. Generations count anew in each incarnation.
+func (w *World) restoredSince(r regions.ID, known Latch) bool {
+	restored, ok := w.Restored[r]
+	if w.Incarnation != known.Incarnation {
+		return ok && w.Incarnation > known.Incarnation
+	}
+	return restored > known.Generation
 }
 
 func (p *Plan) view(id regions.ID) (RegionView, bool) {

@@ -42,9 +42,13 @@ type Plan struct {
 	Generation  uint64    `json:"generation"`
 	Names       []Steered `json:"names,omitempty"` // sorted by Name
 	// Latched holds the regions that this node has taken out as a whole, with
-	// the generation it knew when it did. Only a later decision to restore the
-	// region releases the latch.
-	Latched map[regions.ID]uint64 `json:"latched,omitempty"`
+	// what it knew when it did. Only a later decision to restore the region
+	// releases the latch.
+	Latched map[regions.ID]Latch `json:"latched,omitempty"`
+	// Waiting holds the endpoints that are kept out by what was before, and by
+	// nothing that is: a freeze let them not return, or they were added and
+	// still await their first verdict.
+	Waiting map[regions.TargetID]bool `json:"waiting,omitempty"`
 	// Writers holds the newest epoch this node has ever planned with.
 	Writers map[regions.DatabaseID]regions.Epoch `json:"writers,omitempty"`
 	Freeze  *regions.Freeze                      `json:"freeze,omitempty"`
@@ -52,6 +56,12 @@ type Plan struct {
 	Alarms  []regions.Alarm                      `json:"alarms,omitempty"`  // critical first
 
 	memo *memo // what the next Decide may take over; never part of the meaning
+}
+
+// Latch is the decided state that a node knew when it took a region out.
+type Latch struct {
+	Incarnation uint64 `json:"incarnation"`
+	Generation  uint64 `json:"generation"`
 }
 
 // RegionView is how a plan treats a region, for people.

@@ -94,7 +94,30 @@ func drawNext(t *rapid.T, w steer.World, now time.Time) steer.World {
 // work.
 func stripped(p steer.Plan) steer.Plan {
 	return steer.Plan{Incarnation: p.Incarnation, Generation: p.Generation, Names: p.Names, Latched: p.Latched,
-		Writers: p.Writers, Freeze: p.Freeze, Regions: p.Regions, Alarms: p.Alarms}
+		Waiting: p.Waiting, Writers: p.Writers, Freeze: p.Freeze, Regions: p.Regions, Alarms: p.Alarms}
+}
+
+// forgotten returns a plan as a node remembers it that starts again, and as
+// its history holds it.
+func forgotten(p steer.Plan) steer.Plan {
+	return steer.Plan{Latched: p.Latched, Waiting: p.Waiting, Writers: p.Writers, Regions: p.Regions}
+}
+
+// checkForgotten holds a plan against the one that is made of what is
+// remembered. A writer's name that kept its answer for want of an epoch is the
+// one that cannot be made again.
+func checkForgotten(t *rapid.T, next steer.Plan, w steer.World, now time.Time) {
+	again := steer.Decide(forgotten(next), w, now)
+	for i := range next.Names {
+		n := &next.Names[i]
+		in := slices.ContainsFunc(n.Standing, func(st steer.Standing) bool { return st.In })
+		if n.Database != "" && !in {
+			continue
+		}
+		if made, ok := again.Name(n.Name); !ok || !made.SameAnswers(n) {
+			t.Fatalf("%s is answered by\n%+v\nand made again from what is remembered by\n%+v", n.Name, n, made)
+		}
+	}
 }
 
 func TestPlansKeepTheirPromisesInAnyHistory(t *testing.T) {
@@ -121,6 +144,7 @@ func TestPlansKeepTheirPromisesInAnyHistory(t *testing.T) {
 			if !slices.IsSortedFunc(next.Names, func(a, b steer.Steered) int { return cmpName(a.Name, b.Name) }) {
 				t.Fatalf("names out of order: %+v", next.Names)
 			}
+			checkForgotten(t, next, w, now)
 			for i := range next.Names {
 				checkName(t, &w, &plan, &next, &next.Names[i])
 			}

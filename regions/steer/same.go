@@ -38,7 +38,7 @@ func (p *Plan) Changed(previous *Plan) []regions.Name {
 // included.
 func (p *Plan) Same(o *Plan) bool {
 	return p.Incarnation == o.Incarnation && p.Generation == o.Generation && sameFreeze(p.Freeze, o.Freeze) &&
-		equalMaps(p.Latched, o.Latched) && equalMaps(p.Writers, o.Writers) &&
+		equalMaps(p.Latched, o.Latched) && equalMaps(p.Waiting, o.Waiting) && equalMaps(p.Writers, o.Writers) &&
 		slices.Equal(p.Regions, o.Regions) && slices.Equal(p.Alarms, o.Alarms) &&
 		(sharedSlice(p.Names, o.Names) || slices.EqualFunc(p.Names, o.Names, func(a, b Steered) bool { return a.equal(&b) }))
 }

@@ -2,6 +2,7 @@ package steer
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"fairlead/regions"
@@ -63,14 +64,15 @@ func (d *decider) place(st *Standing, s *regions.Service, in input, before *Stee
 		st.Effective = regions.Down
 		return reserve
 	}
-	was := before.standing(st.Endpoint)
+	was, waited := before.standing(st.Endpoint), d.previous.Waiting[st.Endpoint]
+	wasOut := was != nil && !was.In || was == nil && waited
 	switch {
-	case d.world.Freeze != nil && was != nil && !was.In && !d.letBack(st.Region, was):
+	case d.world.Freeze != nil && wasOut && !d.letBack(st.Region, was):
 		st.Decided = ByFreeze
 		st.Because = fmt.Sprintf("frozen by %s: %s; nothing returns by itself meanwhile; measured %s", d.world.Freeze.By, d.world.Freeze.Why, st.Because)
 		st.Effective = regions.Down
 		return reserve
-	case in.effective == regions.Unknown && before != nil && judged && (was == nil || !was.In):
+	case in.effective == regions.Unknown && judged && (wasOut || was == nil && before != nil):
 		st.Because += "; it waits for its first verdict"
 		return reserve
 	}
@@ -81,7 +83,31 @@ func (d *decider) place(st *Standing, s *regions.Service, in input, before *Stee
 // out; a freeze does not undo that.
 func (d *decider) letBack(region regions.ID, was *Standing) bool {
 	_, latched := d.previous.Latched[region]
-	return latched || was.Decided == ByOverride
+	return latched || was != nil && was.Decided == ByOverride
+}
+
+// waiting gathers the endpoints that only what was before keeps out, so that a
+// node that starts again, and who explains the past, can decide as it was
+// decided.
+func (d *decider) waiting() map[regions.TargetID]bool {
+	waiting := map[regions.TargetID]bool{}
+	at := 0
+	for k := range d.plan.Names {
+		for i := range d.plan.Names[k].Standing {
+			st := &d.plan.Names[k].Standing[i]
+			if d.memo.ranks[at] == reserve && (st.Decided == ByFreeze || st.Decided == ByHealth && st.Effective == regions.Unknown) {
+				waiting[st.Endpoint] = true
+			}
+			at++
+		}
+	}
+	switch {
+	case len(waiting) == 0:
+		return nil
+	case maps.Equal(waiting, d.previous.Waiting):
+		return d.previous.Waiting
+	}
+	return waiting
 }
 
 func (s *Steered) standing(id regions.TargetID) *Standing {

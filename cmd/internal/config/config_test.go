@@ -185,6 +185,17 @@ func TestBrokenInputIsOneSentence(t *testing.T) {
 	}
 }
 
+// What could not be parsed may hold all that seems to be missing.
+func TestAFileThatIsNotYAMLHasNoConsequences(t *testing.T) {
+	at := strings.Index(sound, "services:")
+	dir := write(t, map[string]string{"10-regions.yaml": sound[:at] + "x: [", "20-services.yaml": sound[at:], "shop.zone": soundZone + "bad A here\n"})
+	_, err := Load(dir)
+	problems, _ := err.(Problems)
+	if len(problems) != 2 || !strings.Contains(problems[0].What, "not YAML") || problems[0].Remedy == "" || !strings.Contains(problems[1].File, "shop.zone") {
+		t.Errorf("Load = %v, want the YAML with a remedy, and the line of the zone file", err)
+	}
+}
+
 func TestAZoneWithAnErrorInLine900IsNamedThere(t *testing.T) {
 	var zone strings.Builder
 	zone.WriteString(soundZone)

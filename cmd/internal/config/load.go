@@ -35,6 +35,9 @@ type loader struct {
 	problems Problems
 	places   map[string]place
 	files    map[string]string // what the configuration names, and where that was read
+	// broken says that a file could not be parsed: what seems to be missing may
+	// stand in it.
+	broken bool
 	// textOnly checks a text that came from somewhere else: no file of this
 	// machine is read on its behalf.
 	textOnly bool
@@ -143,7 +146,8 @@ func filesOf(path string) ([]string, error) {
 
 func (l *loader) read(file string, text []byte) {
 	t := &tree{file: file, problems: &l.problems, places: l.places}
-	root := t.root(text)
+	root, parsed := t.root(text)
+	l.broken = l.broken || !parsed
 	if root == nil {
 		return
 	}

@@ -53,22 +53,25 @@ func (t *tree) placeOf(n ast.Node) place {
 	return place{t.file, tok.Position.Line, tok.Position.Column}
 }
 
-// root parses the text of a file; nil if it is empty or not YAML.
-func (t *tree) root(text []byte) ast.Node {
-	parsed, err := parser.ParseBytes(text, 0)
+// root parses the text of a file, and reports whether it could. Of an empty
+// file it returns nil.
+func (t *tree) root(text []byte) (root ast.Node, parsed bool) {
+	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		*t.problems = append(*t.problems, syntaxProblem(t.file, err))
-		return nil
+		p := syntaxProblem(t.file, err)
+		p.Remedy = "mend the quotes, brackets or indentation there, or just before"
+		*t.problems = append(*t.problems, p)
+		return nil, false
 	}
-	if len(parsed.Docs) > 1 && parsed.Docs[1].Body != nil {
-		t.problem(parsed.Docs[1].Body, "split it into several files of a directory", "a second YAML document in one file")
+	if len(file.Docs) > 1 && file.Docs[1].Body != nil {
+		t.problem(file.Docs[1].Body, "split it into several files of a directory", "a second YAML document in one file")
 	}
-	if len(parsed.Docs) == 0 {
-		return nil
+	if len(file.Docs) == 0 {
+		return nil, true
 	}
 	t.anchors = map[string]ast.Node{}
-	ast.Walk(anchorFinder{t.anchors}, parsed.Docs[0].Body)
-	return parsed.Docs[0].Body
+	ast.Walk(anchorFinder{t.anchors}, file.Docs[0].Body)
+	return file.Docs[0].Body, true
 }
 
 type anchorFinder struct{ found map[string]ast.Node }

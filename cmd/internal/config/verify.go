@@ -14,8 +14,12 @@ import (
 // verify checks what only the whole can show: references between sections,
 // zone files, runbooks, and that each steered name has a zone.
 func (l *loader) verify(path string) {
-	l.verifyNode(path)
 	l.verifyRunbooks() // gives them their names
+	if l.broken {
+		l.verifyZones(path)
+		return
+	}
+	l.verifyNode(path)
 	misread := map[place]bool{}
 	for _, p := range l.problems {
 		misread[place{p.File, p.Line, p.Column}] = true
@@ -95,7 +99,7 @@ func (l *loader) verifyZones(path string) {
 		}
 		sound = append(sound, parsed)
 	}
-	if len(sound) < len(l.fleet.Zones) || l.textOnly {
+	if len(sound) < len(l.fleet.Zones) || l.textOnly || l.broken {
 		return // names below a zone that was not read would be reported as having none
 	}
 	for i, s := range l.fleet.Services {

@@ -78,40 +78,33 @@ func (a acts) override(act api.Act, by string) (regions.Override, error) {
 	return regions.Override{}, fault.Invalidf("act "+string(act.Verb), "is not known")
 }
 
-// foresee says what an act would do, by the same functions that would do it.
+// foresee says what an act would do, or why it would be refused, by the same
+// functions that would do it.
 func (a acts) foresee(act api.Act, by string) (api.Decision, error) {
 	before := a.judge.View()
 	if before.Decided == nil {
 		return api.Decision{}, fault.Unavailablef("preview", "this node knows no decided state yet").Do("try again in a moment")
 	}
-	d := *before.Decided
-	d.Overrides = slices.Clone(d.Overrides)
-	switch act.Verb {
-	case api.Restore:
-		d.Overrides = slices.DeleteFunc(d.Overrides, func(o regions.Override) bool {
-			return o.Scope().Region == act.Scope.Region && o.State() == regions.Down && (act.Scope.Service == "" || o.Scope().Service == act.Scope.Service)
-		})
-		if act.Scope.Service == "" {
-			d.Generation++
-			restored := map[regions.ID]uint64{act.Scope.Region: d.Generation}
-			for r, g := range d.Restored {
-				if r != act.Scope.Region {
-					restored[r] = g
-				}
-			}
-			d.Restored = restored
-		}
-	case api.End:
-		d.Overrides = slices.DeleteFunc(d.Overrides, func(o regions.Override) bool { return o.ID() == act.ID })
-	default:
-		o, err := a.override(act, by)
-		if err != nil {
-			return api.Decision{}, err
-		}
-		d.Overrides = append(d.Overrides, o)
+	d, err := a.foretold(before.Decided, act, by)
+	if err != nil {
+		return api.Decision{}, err
 	}
 	return api.Decision{Generation: before.Decided.Generation, Overrides: d.Overrides,
-		Effects: effects(&before.Plan, planUnder(before, &d, time.Now()))}, nil
+		Effects: effects(&before.Plan, planUnder(before, d, time.Now()))}, nil
+}
+
+func (a acts) foretold(d *regions.Decided, act api.Act, by string) (*regions.Decided, error) {
+	switch act.Verb {
+	case api.Restore:
+		return store.ForeseeRestore(d, act.Scope)
+	case api.End:
+		return store.ForeseeEnd(d, act.ID)
+	}
+	o, err := a.override(act, by)
+	if err != nil {
+		return nil, err
+	}
+	return store.ForeseeOverride(d, o, store.Safety{Out: a.out(), Force: act.Force})
 }
 
 // effects says who gains and who loses between two plans: for each service

@@ -1,14 +1,15 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"fairlead/cmd/internal/disk"
 	"fairlead/dns/publish"
 	"fairlead/regions/judge"
 )
@@ -43,66 +44,78 @@ func offer[T any](c chan T, v T) {
 }
 
 // remember writes what is believed into the history, and into the memory that
-// the next run begins with, until ctx ends.
+// the next run begins with, until ctx ends. Then it still writes what waits:
+// who has taken a region out and is restarted at once must not forget it.
 func (n *Node) remember(ctx context.Context) error {
+	open, shut := context.WithCancel(context.WithoutCancel(ctx))
+	closed := make(chan error, 1)
+	go func() { closed <- n.history.Run(open) }()
+	n.writeViews(ctx)
+	shut()
+	return <-closed
+}
+
+func (n *Node) writeViews(ctx context.Context) {
+	var again <-chan time.Time
+	var last *judge.View
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case v := <-n.unwritten:
-			wrote := true
-			for more := true; more; {
-				if err := n.recorder.record(v); err != nil {
-					wrote = false
-					n.disk("history not written: the past cannot be explained from here on", err)
-				}
-				select {
-				case v = <-n.unwritten:
-				default:
-					more = false
-				}
+			select {
+			case v := <-n.unwritten:
+				n.write(v)
+			default:
 			}
-			if err := n.saveMemory(v.Memory()); err != nil {
-				wrote = false
-				n.disk("memory not written: a restart would forget what was taken out", err)
-			}
-			if wrote && len(n.unkept) == 0 {
-				n.healed()
-			}
+			return
+		case last = <-n.unwritten:
+		case <-again: // the disk may have room by now
+		}
+		again = nil
+		if last = n.write(last); last != nil {
+			again = time.After(keepPause)
 		}
 	}
 }
 
-// disk says that something could not be written, in the log and to people.
-func (n *Node) disk(what string, err error) {
-	n.log.Error("disk", "what", what, "problem", err.Error())
-	since := time.Now()
-	if before := n.trouble.Load(); before != nil {
-		since = before.since
+// write writes a view and those that wait behind it. It returns the last of
+// them if that could not be kept in the memory, else nil.
+func (n *Node) write(v *judge.View) (failed *judge.View) {
+	written := true
+	for more := true; more; {
+		if err := n.recorder.record(v); err != nil {
+			written = false
+			n.disk(historyPart, "history not written: the past cannot be explained from here on", err)
+		}
+		select {
+		case v = <-n.unwritten:
+		default:
+			more = false
+		}
 	}
-	n.trouble.Store(&trouble{fmt.Sprintf("%s: %v", what, err), since})
-}
-
-// healed says that the disk takes what it is given again.
-func (n *Node) healed() {
-	if n.trouble.Swap(nil) != nil {
-		n.log.Info("disk writes again")
+	if written {
+		n.healed(historyPart)
 	}
+	if err := n.saveMemory(v.Memory()); err != nil {
+		n.disk(memoryPart, "memory not written: a restart would forget what was taken out", err)
+		return v
+	}
+	n.healed(memoryPart)
+	return nil
 }
 
 func (n *Node) memoryFile() string { return filepath.Join(n.settings.DataDir, "memory.json") }
 
-// saveMemory replaces the memory whole, so that a crash leaves the one before.
+// saveMemory replaces the memory whole, if it is another one.
 func (n *Node) saveMemory(m judge.Memory) error {
 	text, err := json.Marshal(m)
-	if err != nil {
+	if err != nil || bytes.Equal(text, n.remembered) {
 		return err
 	}
-	temporary := n.memoryFile() + ".new"
-	if err := os.WriteFile(temporary, text, 0o600); err != nil {
+	if err := disk.Replace(n.memoryFile(), text, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(temporary, n.memoryFile())
+	n.remembered = text
+	return nil
 }
 
 // loadMemory returns what the last run believed. A memory that cannot be read

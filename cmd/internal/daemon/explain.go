@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"fairlead/api"
 	"fairlead/dns"
 	"fairlead/dns/dig"
+	"fairlead/dns/publish"
 	"fairlead/dns/zone"
 	"fairlead/regions"
 	"fairlead/regions/fault"
@@ -24,23 +26,41 @@ func (e explainer) Explain(_ context.Context, q api.Question) (api.Explained, er
 	if !q.At.IsZero() {
 		return e.then(q)
 	}
-	v := e.judge.View()
-	snapshot := e.publisher.Current()
-	if snapshot == nil || v.Decided == nil {
+	v, served := e.judge.View(), e.publisher.Served()
+	if served == nil || v.Decided == nil {
 		return api.Explained{}, fault.Unavailablef("name "+string(q.Name), "this node answers nothing yet").Do("try again in a moment, or ask another node")
 	}
-	return e.explained(q, time.Now(), v.Decided, &v.Plan, snapshot)
+	return e.explained(q, time.Now(), v.Decided, served)
 }
 
-func (e explainer) explained(q api.Question, at time.Time, d *regions.Decided, plan *steer.Plan, snapshot *dns.Snapshot) (api.Explained, error) {
-	if !within(snapshot, q.Name) {
+func (e explainer) explained(q api.Question, at time.Time, d *regions.Decided, served *publish.Served) (api.Explained, error) {
+	if !within(served.Snapshot, q.Name) {
 		return api.Explained{}, fault.NotFoundf("name "+string(q.Name), "is in none of the zones served here").Do("see fairlead status for the names that are")
 	}
-	wire, err := dig.Ask(snapshot, string(q.Name), q.Type, q.Client)
+	wire, err := dig.Ask(served.Snapshot, string(q.Name), q.Type, q.Client)
 	if err != nil {
 		return api.Explained{}, err
 	}
-	return api.Explained{At: at, Node: e.settings.Name, Plan: plan, Decided: d, Wire: wire}, nil
+	plan, note := asServed(served, q.Name)
+	return api.Explained{At: at, Node: e.settings.Name, Plan: &plan, Decided: d, Wire: wire, Note: note}, nil
+}
+
+// asServed is the plan that a snapshot was compiled from, but for a name that
+// is not answered as planned: of that it says by what it is answered, and why.
+func asServed(served *publish.Served, name regions.Name) (plan steer.Plan, note string) {
+	plan = served.Plan
+	instead, note := served.Otherwise(name)
+	if note == "" {
+		return plan, ""
+	}
+	plan.Names = slices.Clone(plan.Names)
+	i := slices.IndexFunc(plan.Names, func(s steer.Steered) bool { return s.Name == name })
+	if instead != nil {
+		plan.Names[i] = *instead
+	} else {
+		plan.Names = slices.Delete(plan.Names, i, i+1)
+	}
+	return plan, note
 }
 
 func within(s *dns.Snapshot, name regions.Name) bool {
@@ -65,13 +85,12 @@ func (e explainer) then(q api.Question) (api.Explained, error) {
 	if past.Decided == nil || past.Decided.Fleet == nil {
 		return api.Explained{}, fault.NotFoundf("name "+string(q.Name), "this node knew no fleet then").Do("ask for a later instant, or another node")
 	}
-	world := past.World()
-	plan := steer.Decide(steer.Plan{Latched: past.Latched, Writers: world.Writers}, world, q.At)
+	plan := steer.Decide(past.Plan(), past.World(), q.At)
 	var zones []*zone.Zone
 	for _, z := range past.Decided.Fleet.Zones {
 		parsed, err := zone.Parse(string(z.Origin), z.File, []byte(z.Text))
 		if err != nil {
-			continue // it was not served then either
+			continue // only sound ones are decided, so it was not served then either
 		}
 		zones = append(zones, parsed)
 	}
@@ -79,5 +98,5 @@ func (e explainer) then(q api.Question) (api.Explained, error) {
 	if err != nil {
 		return api.Explained{}, err
 	}
-	return e.explained(q, q.At, past.Decided, &plan, snapshot)
+	return e.explained(q, q.At, past.Decided, &publish.Served{Snapshot: snapshot, Plan: plan})
 }

@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"fairlead/cmd/internal/config"
 	"fairlead/cmd/internal/store"
 	"fairlead/regions"
+	"fairlead/regions/fault"
 )
-
-// trouble is something wrong with this machine that people must be told.
-type trouble struct {
-	text  string
-	since time.Time
-}
 
 // decided returns the newest decided state that this node knows, or nil.
 func (n *Node) decided() *regions.Decided { return n.newest.Load() }
@@ -34,8 +30,10 @@ func (n *Node) take(d *regions.Decided) bool {
 	return true
 }
 
-// spread hands a new decided state to everything that depends on it.
+// spread hands a new decided state to everything that depends on it; first of
+// all to the judge, so that no answer waits for what the others do with it.
 func (n *Node) spread(d *regions.Decided) {
+	n.judge.Decided(d)
 	n.log.Info("decided state", "incarnation", d.Incarnation, "generation", d.Generation, "fleet", short(d.FleetHash))
 	if d.Fleet != nil {
 		n.watchTargets(d.Fleet)
@@ -44,7 +42,6 @@ func (n *Node) spread(d *regions.Decided) {
 			n.log.Error("a database cannot be acted on", "problem", err.Error())
 		}
 	}
-	n.judge.Decided(d)
 }
 
 func short(hash string) string { return hash[:min(len(hash), 12)] }
@@ -78,11 +75,37 @@ func (n *Node) watchTargets(f *regions.Fleet) {
 // follow takes what the store decides, until ctx ends.
 func (n *Node) follow(ctx context.Context) error {
 	for d := range n.store.Watch(ctx) {
+		n.gate.Renew() // before, at the start, it could not be asked for tokens
 		if n.take(d) {
 			offer(n.unkept, d)
 		}
+		n.compare(d)
 	}
 	return nil
+}
+
+// compare notes whether the store has fallen behind what this node knows: it
+// was set back, or begun anew by a node without a memory. What is decided then
+// reaches nobody who knew more, and people must be told.
+func (n *Node) compare(d *regions.Decided) {
+	known := n.decided()
+	if !known.Newer(d) {
+		n.setBack.Store(nil)
+		return
+	}
+	b := &setBack{at: time.Now(), text: fmt.Sprintf("the store is at generation %d of incarnation %d, and this node has known generation %d of incarnation %d: it goes by what it knows, and what is decided now does not reach it",
+		d.Generation, d.Incarnation, known.Generation, known.Incarnation)}
+	if before := n.setBack.Swap(b); before != nil {
+		b.at = before.at
+	} else {
+		n.log.Error("store set back", "problem", b.text)
+	}
+}
+
+// setBack is a store that is behind this node.
+type setBack struct {
+	text string
+	at   time.Time
 }
 
 // keep puts what was taken on the disk, the newest only, until ctx ends.
@@ -94,17 +117,32 @@ func (n *Node) keep(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			n.keepLast(d)
 			return nil
 		case d = <-n.unkept:
 		case <-again:
 		}
 		again = nil
 		if _, err := n.replica.Save(d); err != nil {
-			n.disk("decided state not kept: a restart without the store would begin with an older one", err)
+			n.disk(decidedPart, "decided state not kept: a restart without the store would begin with an older one", err)
 			again = time.After(keepPause)
 			continue
 		}
-		n.healed()
+		n.healed(decidedPart)
+	}
+}
+
+// keepLast keeps what waits when the node ends, or could not be kept before.
+func (n *Node) keepLast(d *regions.Decided) {
+	select {
+	case d = <-n.unkept:
+	default:
+	}
+	if d == nil {
+		return
+	}
+	if _, err := n.replica.Save(d); err != nil {
+		n.disk(decidedPart, "decided state not kept: a restart without the store would begin with an older one", err)
 	}
 }
 
@@ -118,18 +156,32 @@ const applyPause = time.Second
 // apply puts this node's own fleet in force: at the start if that content
 // never was (so that a restart with an old file brings nothing back), and
 // whenever the files are read anew. It tries until the store answers, or a
-// newer file takes its place.
-func (n *Node) apply(ctx context.Context, c *config.Config, anew bool) error {
+// newer file takes its place. What the store refuses because of what is in use
+// is told like any other mistake in the files, and may be taken later, when
+// nobody has it in hand any more.
+func (n *Node) apply(ctx context.Context, c *config.Config, anew bool) {
 	by := "configuration@" + string(n.settings.Name)
+	told := ""
 	for {
 		err := n.applyOnce(ctx, c, by, anew)
-		if err == nil || ctx.Err() != nil {
-			return nil
+		if ctx.Err() != nil {
+			return
 		}
-		n.log.Warn("fleet not put in force yet", "hash", short(c.Hash), "problem", err.Error())
+		refused := err
+		if fault.Is(err, fault.Unavailable) {
+			refused = nil // by nobody: the store cannot be asked
+		}
+		n.source.refused(c, refused)
+		if err == nil {
+			return
+		}
+		if problem := err.Error(); problem != told {
+			n.log.Warn("fleet not put in force yet", "hash", short(c.Hash), "problem", problem)
+			told = problem
+		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-time.After(applyPause):
 		}
 	}
@@ -138,6 +190,9 @@ func (n *Node) apply(ctx context.Context, c *config.Config, anew bool) error {
 func (n *Node) applyOnce(ctx context.Context, c *config.Config, by string, anew bool) error {
 	if !anew {
 		before, err := n.store.AppliedBefore(ctx, c.Hash)
+		if err == nil && before {
+			err = n.outdated(ctx, c)
+		}
 		if err != nil || before {
 			return err
 		}
@@ -152,19 +207,39 @@ func (n *Node) applyOnce(ctx context.Context, c *config.Config, by string, anew 
 	return nil
 }
 
-// reloads puts each newly read configuration in force, the newest only, until
-// ctx ends.
+// outdated says so if the files at the start were in force once, and others
+// are now.
+func (n *Node) outdated(ctx context.Context, c *config.Config) error {
+	d, err := n.store.Decided(ctx)
+	if err == nil && d.FleetHash != c.Hash {
+		n.log.Warn("the files of this node were in force once, and newer ones are now: they stay so, until SIGHUP says that these are meant",
+			"source", c.Path, "hash", short(c.Hash), "in_force", short(d.FleetHash))
+	}
+	return err
+}
+
+// reloads puts this node's configuration in force at the start, and then each
+// one that is newly read, until ctx ends. One at a time: an older one that
+// waits for the store gives up before a newer one begins, so that it cannot be
+// put in force after it.
 func (n *Node) reloads(ctx context.Context) error {
+	var applying sync.WaitGroup
 	stop := func() {}
-	n.source.watch(ctx, n.hup, func(c *config.Config) {
+	begin := func(c *config.Config, anew bool) {
 		stop()
+		applying.Wait()
 		var one context.Context
 		one, stop = context.WithCancel(ctx)
-		n.loadTokens(c)
 		if n.settings.Has(config.Control) {
-			go n.apply(one, c, true)
+			applying.Go(func() { n.apply(one, c, anew) })
 		}
+	}
+	defer applying.Wait()
+	defer func() { stop() }()
+	begin(n.source.now().Config, false)
+	n.source.watch(ctx, n.hup, func(now *sourced) {
+		n.gate.SetFile(now.Tokens)
+		begin(now.Config, true)
 	})
-	stop()
 	return nil
 }

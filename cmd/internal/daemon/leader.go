@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fairlead/cmd/internal/store"
+	"fairlead/regions/fault"
 	"fairlead/runbooks/engine"
 	"fairlead/runbooks/steps"
 )
@@ -12,6 +13,23 @@ import (
 // leadership is the name under which one control node does what only one may:
 // run the runs and end what has run out.
 const leadership = "control"
+
+// runStore keeps the store open until ctx ends. A store that cannot be opened,
+// or dies, takes nothing with it on a node that knows what to answer: it is an
+// alarm, and the node goes on. Only a mistake that a person has to mend before
+// the node may run, or a node that knows nothing yet, ends with it.
+func (n *Node) runStore(ctx context.Context) error {
+	err := n.db.Run(ctx)
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	if n.decided() == nil || fault.Is(err, fault.Invalid) {
+		return err
+	}
+	n.log.Error("the store of this node cannot run; it answers and fails over without it", "problem", err.Error())
+	<-ctx.Done()
+	return nil
+}
 
 // lapseInterval is how often the leader looks for overrides whose time has
 // passed.

@@ -90,7 +90,10 @@ type Node struct {
 	taking  sync.Mutex
 	newest  atomic.Pointer[regions.Decided]
 	leader  name
-	trouble atomic.Pointer[trouble]
+	setBack atomic.Pointer[setBack]
+
+	troubles   troubles
+	remembered []byte // the memory as it was last written; of the goroutine that writes it
 }
 
 // name is a text that one goroutine writes and many read.
@@ -198,10 +201,6 @@ func (n *Node) openStore() error {
 	for _, c := range corrupt {
 		n.log.Error("a copy of the decided state is damaged and was passed over", "file", c.Path, "problem", c.Problem)
 	}
-	incarnation := uint64(1)
-	if kept != nil {
-		incarnation = kept.Incarnation + 1
-	}
 	s, err := n.storeSettings()
 	if err != nil {
 		return err
@@ -209,7 +208,7 @@ func (n *Node) openStore() error {
 	if n.db, err = etcd.New(s); err != nil {
 		return err
 	}
-	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Incarnation: incarnation, Log: n.log})
+	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: kept, Log: n.log})
 	if kept != nil {
 		n.newest.Store(kept)
 	}
@@ -348,10 +347,7 @@ func (n *Node) openDoor() error {
 		return cannotListen("API", n.settings.APIListen, err)
 	}
 	n.apiListener = listener
-	file, err := n.readTokens(n.source.now().Config)
-	if err != nil {
-		return err
-	}
+	file := n.source.now().Tokens
 	if err := api.CheckListen(listener.Addr(), len(file)); err != nil {
 		return err
 	}
@@ -377,13 +373,13 @@ func (n *Node) Run(ctx context.Context) error {
 	signal.Notify(n.hup, syscall.SIGHUP)
 	defer signal.Stop(n.hup)
 	if err := n.recorder.began(n.settings.Name, time.Now()); err != nil {
-		n.disk("history not written: the past cannot be explained from here on", err)
+		n.disk(historyPart, "history not written: the past cannot be explained from here on", err)
 	}
 	if d := n.newest.Load(); d != nil { // from the disk: answer before anybody is asked
 		n.spread(d)
 	}
 	loops := []func(context.Context) error{
-		n.judge.Run, n.publisher.Run, n.remember, n.history.Run, n.db.Run, n.store.Run, n.follow, n.keep, n.reloads,
+		n.judge.Run, n.publisher.Run, n.remember, n.runStore, n.store.Run, n.follow, n.keep, n.reloads,
 		forever(n.followLeader), forever(n.publishEntries), forever(n.publishHistory),
 		func(ctx context.Context) error { return n.api.Run(ctx, n.apiListener) },
 	}
@@ -398,7 +394,7 @@ func (n *Node) Run(ctx context.Context) error {
 		loops = append(loops, n.peers.Run, func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
 	}
 	if n.settings.Has(config.Control) {
-		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases), func(ctx context.Context) error { return n.apply(ctx, n.source.now().Config, false) })
+		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases))
 	}
 	n.log.Info("node runs", "region", string(n.settings.Region), "roles", roleNames(n.settings.Roles), "api", n.apiListener.Addr().String(), "dns", n.settings.DNSListen, "data_dir", n.settings.DataDir)
 	err := together(ctx, loops...)

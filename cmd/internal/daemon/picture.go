@@ -41,16 +41,17 @@ func (n *Node) storeStatus() openapi.StoreStatus {
 
 // nodes lists this node and its peers.
 func (n *Node) nodes(now time.Time, d *regions.Decided) []openapi.Node {
-	generation := uint64(0)
+	confirmed := func(incarnation, generation uint64) bool { return d == nil || reached(incarnation, generation, d) }
+	self := openapi.Node{Name: string(n.settings.Name), Region: string(n.settings.Region), Roles: roleNames(n.settings.Roles),
+		Version: version.String(), Confirmed: true, Self: true}
 	if d != nil {
-		generation = d.Generation
+		self.Generation = int64(d.Generation)
 	}
-	served := generation
 	if n.settings.Has(config.DNS) {
-		served = n.publisher.Status().Generation
+		served := n.publisher.Status()
+		self.Generation, self.Confirmed = int64(served.Generation), confirmed(served.Incarnation, served.Generation)
 	}
-	all := []openapi.Node{{Name: string(n.settings.Name), Region: string(n.settings.Region), Roles: roleNames(n.settings.Roles),
-		Version: version.String(), Generation: int64(served), Confirmed: served >= generation, Self: true}}
+	all := []openapi.Node{self}
 	heard := n.peersHeard()
 	for _, peer := range n.settings.Peers {
 		node := openapi.Node{Name: string(peer.Name), Region: string(peer.Region), Roles: roleNames(peer.Roles)}
@@ -59,7 +60,7 @@ func (n *Node) nodes(now time.Time, d *regions.Decided) []openapi.Node {
 			age := now.Sub(h.at).Milliseconds()
 			node.LastHeardMs, node.Generation = &age, int64(h.generation)
 		}
-		node.Confirmed = known && !h.silent && h.generation >= generation
+		node.Confirmed = known && !h.silent && confirmed(h.incarnation, h.generation)
 		switch {
 		case !known:
 			node.Problem = "never heard since this node started"
@@ -80,9 +81,20 @@ func roleNames(roles []config.Role) []string {
 	return out
 }
 
+// stepLimit is how long putting a configuration in force may take before
+// people are told that it is not.
+const stepLimit = 3 * time.Second
+
+// outOfStep reports whether the fleet in force is not that of this node's
+// files. Nodes that decide nothing have no say in it.
+func (n *Node) outOfStep(d *regions.Decided, now time.Time) bool {
+	read := n.source.now()
+	return n.settings.Has(config.Control) && d != nil && d.FleetHash != "" && d.FleetHash != read.Config.Hash && now.Sub(read.LoadedAt) > stepLimit
+}
+
 // alarms are the plan's and the judgement's, and those about Fairlead itself.
 func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
-	out := slices.Clone(n.judge.View().Alarms)
+	out := append(slices.Clone(n.judge.View().Alarms), ailing(v)...)
 	raise := func(id string, severity regions.Severity, subject, remedy string, since time.Time, format string, args ...any) {
 		out = append(out, regions.Alarm{ID: id, Severity: severity, Subject: subject, Sentence: fmt.Sprintf(format, args...), Remedy: remedy, Since: since})
 	}
@@ -90,9 +102,17 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 		raise("store", regions.Critical, "store", "bring a majority of the control nodes back; answers and failover of stateless traffic go on meanwhile",
 			v.Store.Since, "nothing can be decided: %s", v.Store.Problem)
 	}
-	if !v.Config.Ok {
+	if _, since := n.source.now().problem(); !v.Config.Ok {
 		raise("config", regions.Warning, "configuration "+v.Config.Source, "mend the file; it is read again by itself",
-			n.source.now().RefusedAt, "the newest file was refused, the one before is in force: %s", v.Config.Problem)
+			since, "the newest file was refused, the one before is in force: %s", v.Config.Problem)
+	}
+	if keys := n.source.later(); len(keys) > 0 {
+		raise("restart", regions.Warning, "configuration "+v.Config.Source, "restart this node when it suits, one node after the other",
+			n.source.now().LoadedAt, "%s changed since this node started, and applies once it is restarted", strings.Join(keys, " and "))
+	}
+	if n.outOfStep(v.Decided, now) {
+		raise("outdated", regions.Warning, "configuration "+v.Config.Source, "bring the files of this node up to date; or send it SIGHUP if they are what you mean",
+			n.source.now().LoadedAt, "the fleet in this node's files is not the one in force")
 	}
 	if s := n.id.ExpirySoon(now); s != "" {
 		raise("certificate", regions.Critical, "node "+string(n.settings.Name), "issue a new one with fairlead certs", n.id.Expires.Add(-30*24*time.Hour), "%s", s)
@@ -116,8 +136,11 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 		}
 		raise(id, regions.Warning, subject, "mend the configuration", served.At, "%s", p.Reason)
 	}
-	if problem := n.trouble.Load(); problem != nil {
-		raise("disk", regions.Critical, "node "+string(n.settings.Name), "give the data directory room; until then a restart would begin with older decisions", problem.since, "%s", problem.text)
+	if b := n.setBack.Load(); b != nil {
+		raise("set-back", regions.Critical, "store", "restore the newest backup of the store; if the store is right, stop this node, move decided and memory.json out of its data directory, and start it again", b.at, "%s", b.text)
+	}
+	if text, since, any := n.troubles.sentence(); any {
+		raise("disk", regions.Critical, "node "+string(n.settings.Name), "give the data directory room; until then a restart would begin with older decisions", since, "%s", text)
 	}
 	return out
 }

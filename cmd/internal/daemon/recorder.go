@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"fairlead/cmd/internal/history"
 	"fairlead/regions"
 	"fairlead/regions/judge"
+	"fairlead/regions/steer"
 )
 
 // recorder writes into the history what a view says that the one before did
@@ -73,6 +75,9 @@ func (r *recorder) record(v *judge.View) error {
 	if !maps.Equal(before.Plan.Latched, v.Plan.Latched) {
 		add(history.Record{Kind: history.Latched, Subject: "latches", Sentence: latches(v.Plan.Latched), Latched: v.Plan.Latched})
 	}
+	if !maps.Equal(before.Plan.Waiting, v.Plan.Waiting) || !maps.Equal(before.Plan.Writers, v.Plan.Writers) {
+		add(history.Record{Kind: history.Carried, Subject: "plan", Sentence: carried(&v.Plan), Waiting: v.Plan.Waiting, Writers: v.Plan.Writers})
+	}
 	return errors.Join(errs...)
 }
 
@@ -108,7 +113,22 @@ func peer(all []judge.Peer, id regions.NodeID) (judge.Peer, bool) {
 	return judge.Peer{}, false
 }
 
-func latches(latched map[regions.ID]uint64) string {
+func carried(p *steer.Plan) string {
+	var parts []string
+	for _, id := range slices.Sorted(maps.Keys(p.Waiting)) {
+		parts = append(parts, fmt.Sprintf("%s waits", id))
+	}
+	for _, db := range slices.Sorted(maps.Keys(p.Writers)) {
+		e := p.Writers[db]
+		parts = append(parts, fmt.Sprintf("%s is written in %s (epoch %d.%d)", db, e.Writer, e.Incarnation, e.Number))
+	}
+	if len(parts) == 0 {
+		return "nothing waits, and no writer is known"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func latches(latched map[regions.ID]steer.Latch) string {
 	if len(latched) == 0 {
 		return "no region is latched out"
 	}

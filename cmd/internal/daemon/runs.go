@@ -158,18 +158,8 @@ func (r runs) Preview(ctx context.Context, o api.Order) (api.Plan, error) {
 	if err != nil {
 		return api.Plan{}, err
 	}
-	params := maps.Clone(o.Params)
-	if params == nil {
-		params = map[string]string{}
-	}
-	if o.Database != "" {
-		params["database"] = string(o.Database)
-	}
-	if o.To != "" {
-		params["to"] = string(o.To)
-	}
 	set := steps.New(r.outside(steering{Node: r.Node}))
-	start, refused, err := set.Plan(ctx, rb, steps.Ask{Params: params, Ungraceful: o.Ungraceful})
+	start, refused, err := set.Plan(ctx, rb, steps.Ask{Params: params(o), Ungraceful: o.Ungraceful})
 	if err != nil {
 		return api.Plan{}, err
 	}
@@ -205,31 +195,75 @@ func (r runs) Start(ctx context.Context, o api.Order) (runbooks.ExecutionID, err
 	if o.Key != "" {
 		sum := sha256.Sum256([]byte(by + "\x00" + o.Key))
 		id = runbooks.ExecutionID("x-" + hex.EncodeToString(sum[:8]))
-		if _, err := r.store.Execution(ctx, id); err == nil {
-			return id, nil
-		} else if !fault.Is(err, fault.NotFound) {
-			return "", err
+		if err := r.started(ctx, id, o); !fault.Is(err, fault.NotFound) {
+			return id, err
 		}
 	}
+	return id, r.start(ctx, by, id, o)
+}
+
+// started returns nil if the run was started by this very order, and NotFound
+// if it was not started at all. A key that was used for something else is a
+// mistake of the caller, who would believe that the run is what they asked for.
+func (r runs) started(ctx context.Context, id runbooks.ExecutionID, o api.Order) error {
+	x, err := r.fold(ctx, id)
+	if err != nil {
+		return err
+	}
+	start := x.Start()
+	same := start.Runbook.Name == o.Runbook && (o.PlanHash == "" || o.PlanHash == start.PlanHash)
+	for name, value := range params(o) {
+		same = same && start.Params[name] == value
+	}
+	if !same {
+		return fault.Conflictf("idempotency key "+o.Key, "it belongs to run %s of %s, which is another order", id, start.Runbook.Name).
+			Do("choose a new key for a new order; see that run with fairlead execution show %s", id)
+	}
+	return nil
+}
+
+// params are the values that an order gives to a runbook.
+func params(o api.Order) map[string]string {
+	all := maps.Clone(o.Params)
+	if all == nil {
+		all = map[string]string{}
+	}
+	if o.Database != "" {
+		all["database"] = string(o.Database)
+	}
+	if o.To != "" {
+		all["to"] = string(o.To)
+	}
+	return all
+}
+
+func (r runs) start(ctx context.Context, by string, id runbooks.ExecutionID, o api.Order) error {
 	plan, err := r.Preview(ctx, o)
 	if err != nil {
-		return "", err
+		return err
 	}
+	twice := func() bool { return o.Key != "" && r.started(ctx, id, o) == nil } // the same order, sent twice at once
 	if o.PlanHash != "" && o.PlanHash != plan.Start.PlanHash {
-		return "", fault.Conflictf("run of "+o.Runbook, "the plan is another one than you were shown").Do("look at it again: something has changed since")
+		return fault.Conflictf("run of "+o.Runbook, "the plan is another one than you were shown").Do("look at it again: something has changed since")
 	}
-	if err := refusal(plan.Refusals); err != nil {
-		r.record(ctx, by, o, err)
-		return "", err
+	err = refusal(plan.Refusals)
+	if err == nil {
+		err = mayRunAlone(auth.From(ctx), plan.Start)
 	}
-	if err := mayRunAlone(auth.From(ctx), plan.Start); err != nil {
+	if err != nil {
+		if twice() {
+			return nil
+		}
 		r.record(ctx, by, o, err)
-		return "", err
+		return err
 	}
 	_, err = r.store.StartExecution(ctx, store.Lease{}, id, runbooks.Event{
 		Kind: runbooks.Started, At: time.Now().UTC(), Principal: by, Reason: o.Reason, Start: &plan.Start,
 	})
-	return id, err
+	if err != nil && twice() {
+		return nil
+	}
+	return err
 }
 
 // mayRunAlone refuses to leave out the approval that a runbook has, unless

@@ -3,10 +3,12 @@ package daemon
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"fairlead/api/openapi"
 	"fairlead/cmd/internal/config"
+	"fairlead/regions/fault"
 )
 
 // settings tells about this node's configuration. It implements
@@ -16,13 +18,13 @@ type settings struct{ *Node }
 // Config implements [api.Configuration].
 func (s settings) Config(context.Context) (openapi.Config, error) {
 	now := s.source.now()
-	out := openapi.Config{Source: s.source.path, Files: now.Config.Files, Ok: now.Refused == nil, Problems: []openapi.TextProblem{}, LoadedAt: now.LoadedAt.UTC()}
+	wrong, since := now.problem()
+	out := openapi.Config{Source: s.source.path, Files: now.Config.Files, Ok: wrong == nil, Problems: []openapi.TextProblem{}, LoadedAt: now.LoadedAt.UTC()}
 	if d := s.decided(); d != nil {
 		out.ContentHash = d.FleetHash
 	}
-	if now.Refused != nil {
-		refused := now.RefusedAt.UTC()
-		out.RefusedAt, out.Problems = refused, textProblems(now.Refused)
+	if wrong != nil {
+		out.RefusedAt, out.Problems = since.UTC(), textProblems(wrong)
 	}
 	return out, nil
 }
@@ -37,6 +39,9 @@ func (s settings) CheckConfig(_ context.Context, file, text string) []openapi.Te
 
 func textProblems(err error) []openapi.TextProblem {
 	problems, ok := errors.AsType[config.Problems](err)
+	if f, about := errors.AsType[*fault.Error](err); !ok && about {
+		return []openapi.TextProblem{{Problem: strings.TrimSuffix(err.Error(), " ("+f.Remedy+")"), Remedy: f.Remedy}}
+	}
 	if !ok {
 		return []openapi.TextProblem{{Problem: err.Error()}}
 	}
@@ -50,11 +55,12 @@ func textProblems(err error) []openapi.TextProblem {
 // configStatus is the short form, for the picture.
 func (n *Node) configStatus() openapi.ConfigStatus {
 	now := n.source.now()
-	st := openapi.ConfigStatus{Source: n.source.path, Ok: now.Refused == nil, LoadedAt: now.LoadedAt.UTC()}
-	if problems, ok := errors.AsType[config.Problems](now.Refused); ok {
+	wrong, _ := now.problem()
+	st := openapi.ConfigStatus{Source: n.source.path, Ok: wrong == nil, LoadedAt: now.LoadedAt.UTC()}
+	if problems, ok := errors.AsType[config.Problems](wrong); ok {
 		st.Problem = problems[0].String()
-	} else if now.Refused != nil {
-		st.Problem = now.Refused.Error()
+	} else if wrong != nil {
+		st.Problem = wrong.Error()
 	}
 	return st
 }

@@ -5,13 +5,12 @@ import (
 	"os"
 
 	"fairlead/api/auth"
-	"fairlead/cmd/internal/config"
 	"fairlead/regions/fault"
 )
 
-// readTokens reads the tokens file, if there is one.
-func (n *Node) readTokens(c *config.Config) ([]auth.Token, error) {
-	path := c.Node.TokensFile
+// readTokens reads the tokens file, if there is one. It is part of the
+// configuration: the two are taken together, or neither.
+func readTokens(path string) ([]auth.Token, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -24,15 +23,4 @@ func (n *Node) readTokens(c *config.Config) ([]auth.Token, error) {
 		return nil, fmt.Errorf("read the tokens: %w", err)
 	}
 	return tokens, nil
-}
-
-// loadTokens takes the tokens of a newly read configuration; those in force
-// stay if the file is wrong.
-func (n *Node) loadTokens(c *config.Config) {
-	tokens, err := n.readTokens(c)
-	if err != nil {
-		n.log.Error("tokens file refused, the tokens before stay good", "problem", err.Error())
-		return
-	}
-	n.gate.SetFile(tokens)
 }

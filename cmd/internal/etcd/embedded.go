@@ -19,8 +19,8 @@ import (
 	"fairlead/regions/fault"
 )
 
-// graceful is how long a member that has died may take to put its things
-// away before it is left behind.
+// graceful is how long a member may take to put its things away before it is
+// left behind: one that has died, or that waits for a quorum to leave it.
 const graceful = 2 * time.Second
 
 func (d *DB) runEmbedded(ctx context.Context) error {
@@ -53,14 +53,14 @@ func (d *DB) runEmbedded(ctx context.Context) error {
 	}()
 	select {
 	case <-closed:
+	case <-time.After(graceful): // without a quorum it waits for one, for ever
+	}
+	select {
 	case <-dead.dead:
-		select {
-		case <-closed:
-		case <-time.After(graceful):
-		}
 		if err == nil {
 			err = d.set.explain(dead.words())
 		}
+	default:
 	}
 	return err
 }

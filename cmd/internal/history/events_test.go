@@ -29,7 +29,7 @@ func regionChanged(from regions.State, region regions.ID, v steer.RegionVerdict)
 }
 
 // latchesChanged records all regions that this node has taken out by itself.
-func latchesChanged(latched map[regions.ID]uint64) history.Record {
+func latchesChanged(latched map[regions.ID]steer.Latch) history.Record {
 	var names []string
 	for id := range latched {
 		names = append(names, string(id))

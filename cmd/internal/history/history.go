@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"fairlead/cmd/internal/disk"
 	"fairlead/regions/fault"
 )
 
@@ -320,7 +321,7 @@ func (h *History) rotate(at time.Time) (err error) {
 		err = old.Close()
 	}
 	h.lost = false
-	return errors.Join(err, h.prune(at), syncDir(h.dir))
+	return errors.Join(err, h.prune(at), disk.Sync(h.dir))
 }
 
 // prune deletes the oldest segments beyond the bounds; never the last one.
@@ -349,14 +350,6 @@ func (h *History) sync() error {
 	}
 	h.dirty = false
 	return h.file.Sync()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Run brings records to the disk every second and forgets what is too old,

@@ -95,7 +95,7 @@ func TestAnInstantIsRebuiltFromWhatWasKnownThen(t *testing.T) {
 	add(t, h, 3, verdict("www@eu-central", regions.Up))
 	add(t, h, 10, verdict("www@us-east", regions.Down))
 	add(t, h, 11, regionChanged(regions.Up, "us-east", steer.RegionVerdict{State: regions.Down, Because: "all down"}))
-	add(t, h, 12, latchesChanged(map[regions.ID]uint64{"us-east": 10}))
+	add(t, h, 12, latchesChanged(map[regions.ID]steer.Latch{"us-east": {Incarnation: 1, Generation: 10}}))
 	add(t, h, 13, feedChanged("probe-2", true, zero))
 	add(t, h, 20, decidedSeen(decided(11)))
 	add(t, h, 21, feedChanged("probe-2", false, time.Time{}))
@@ -106,7 +106,7 @@ func TestAnInstantIsRebuiltFromWhatWasKnownThen(t *testing.T) {
 		t.Errorf("at 5 s: %+v", m)
 	}
 	m = at(t, h, 15)
-	if m.Verdicts["www@us-east"].Measured != regions.Down || m.Regions["us-east"].State != regions.Down || m.Latched["us-east"] != 10 || !m.Silent["probe-2"].Equal(zero) {
+	if m.Verdicts["www@us-east"].Measured != regions.Down || m.Regions["us-east"].State != regions.Down || m.Latched["us-east"].Generation != 10 || !m.Silent["probe-2"].Equal(zero) {
 		t.Errorf("at 15 s: %+v", m)
 	}
 	w := at(t, h, 20).World()
@@ -128,7 +128,7 @@ func TestEverySegmentCanBeUnderstoodAlone(t *testing.T) {
 	add(t, h, 0, processStarted("v1"))
 	add(t, h, 0, decidedSeen(decided(10)))
 	add(t, h, 0, verdict("never@changes", regions.Degraded))
-	add(t, h, 0, latchesChanged(map[regions.ID]uint64{"us-east": 10}))
+	add(t, h, 0, latchesChanged(map[regions.ID]steer.Latch{"us-east": {Incarnation: 1, Generation: 10}}))
 	states := []regions.State{regions.Up, regions.Down}
 	const n = 400
 	for i := 1; i <= n; i++ {
@@ -160,7 +160,7 @@ func TestEverySegmentCanBeUnderstoodAlone(t *testing.T) {
 			want += 50
 		}
 		if m.Verdicts["www@us-east"].Measured != states[i%2] || m.Verdicts["never@changes"].Measured != regions.Degraded || m.Decided.Generation != want ||
-			m.Latched["us-east"] != 10 || !m.Since.Equal(zero) {
+			m.Latched["us-east"].Generation != 10 || !m.Since.Equal(zero) {
 			t.Fatalf("at %d s: %+v, want %v and generation %d", i, m, states[i%2], want)
 		}
 	}

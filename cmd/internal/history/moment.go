@@ -3,6 +3,7 @@ package history
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"fairlead/regions"
@@ -18,10 +19,12 @@ type Moment struct {
 	Since    time.Time // when the process that knew this began
 	Verdicts map[regions.TargetID]regions.Verdict
 	Regions  map[regions.ID]steer.RegionVerdict
-	Latched  map[regions.ID]uint64
-	Silent   map[regions.NodeID]time.Time // peers whose feed was silent, since when
-	Decided  *regions.Decided             // nil if none had been seen
-	hash     string                       // of Decided
+	Latched  map[regions.ID]steer.Latch
+	Waiting  map[regions.TargetID]bool            // see [steer.Plan]
+	Writers  map[regions.DatabaseID]regions.Epoch // likewise
+	Silent   map[regions.NodeID]time.Time         // peers whose feed was silent, since when
+	Decided  *regions.Decided                     // nil if none had been seen
+	hash     string                               // of Decided
 }
 
 func newMoment() *Moment {
@@ -34,7 +37,8 @@ func newMoment() *Moment {
 func (m *Moment) forget() {
 	m.Verdicts = map[regions.TargetID]regions.Verdict{}
 	m.Regions = map[regions.ID]steer.RegionVerdict{}
-	m.Latched = map[regions.ID]uint64{}
+	m.Latched = map[regions.ID]steer.Latch{}
+	m.Waiting, m.Writers = nil, nil
 	m.Silent = map[regions.NodeID]time.Time{}
 }
 
@@ -49,6 +53,16 @@ func (m *Moment) World() steer.World {
 		}
 	}
 	return w
+}
+
+// Plan returns the plan that was made at the moment, as far as deciding again
+// needs it: with it, [steer.Decide] answers [Moment.World] as it did then.
+func (m *Moment) Plan() steer.Plan {
+	p := steer.Plan{Latched: m.Latched, Waiting: m.Waiting, Writers: m.Writers}
+	for _, id := range slices.Sorted(maps.Keys(m.Regions)) {
+		p.Regions = append(p.Regions, steer.RegionView{Region: id, Measured: m.Regions[id].State})
+	}
+	return p
 }
 
 // fold adds a record. Blobs maps the hashes of decided states that were
@@ -72,8 +86,10 @@ func (m *Moment) fold(r Record, blobs map[string]*Generation) error {
 	case r.Kind == Latched:
 		m.Latched = maps.Clone(r.Latched)
 		if m.Latched == nil {
-			m.Latched = map[regions.ID]uint64{}
+			m.Latched = map[regions.ID]steer.Latch{}
 		}
+	case r.Kind == Carried:
+		m.Waiting, m.Writers = r.Waiting, r.Writers
 	case r.Kind == Gap && r.Gap != nil && r.Gap.Silent:
 		m.Silent[r.Gap.Peer] = began
 	case r.Kind == Gap && r.Gap != nil:

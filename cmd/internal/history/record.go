@@ -28,10 +28,12 @@ const (
 	Decided                  // a decided generation was seen
 	Gap                      // a peer's feed fell silent, or came back
 	Override                 // an override came, lapsed or ended
+	Carried                  // what the plan carries over from the one before changed, latches aside
 )
 
 var kindNames = map[Kind]string{
 	Started: "started", Verdict: "verdict", Region: "region", Latched: "latched", Decided: "decided", Gap: "gap", Override: "override",
+	Carried: "carried",
 }
 
 // String returns the kind's name, such as "verdict".
@@ -54,13 +56,17 @@ type Record struct {
 	// Began is when a restated silence or process began.
 	Began time.Time `json:"began,omitzero"`
 
-	Verdict  *regions.Verdict      `json:"verdict,omitempty"`
-	Region   regions.ID            `json:"region,omitempty"`
-	Measured *steer.RegionVerdict  `json:"measured,omitempty"` // of Region
-	Latched  map[regions.ID]uint64 `json:"latched,omitempty"`  // all that are, with the generation known when they were
-	Decided  *Generation           `json:"decided,omitempty"`
-	Gap      *FeedGap              `json:"gap,omitempty"`
-	Override *regions.Override     `json:"override,omitempty"`
+	Verdict  *regions.Verdict           `json:"verdict,omitempty"`
+	Region   regions.ID                 `json:"region,omitempty"`
+	Measured *steer.RegionVerdict       `json:"measured,omitempty"` // of Region
+	Latched  map[regions.ID]steer.Latch `json:"latched,omitempty"`  // all that are, with what was known when they were
+	Decided  *Generation                `json:"decided,omitempty"`
+	Gap      *FeedGap                   `json:"gap,omitempty"`
+	Override *regions.Override          `json:"override,omitempty"`
+	// Waiting and Writers are what [steer.Plan] has under these names: all of
+	// it. A writer's epoch may come by the feed before it is decided here.
+	Waiting map[regions.TargetID]bool            `json:"waiting,omitempty"`
+	Writers map[regions.DatabaseID]regions.Epoch `json:"writers,omitempty"`
 }
 
 // Generation names a decided state. The state itself is stored once in each

@@ -31,6 +31,9 @@ func (h *History) restatement(at time.Time) []Record {
 	if len(m.Latched) > 0 {
 		add(Record{Kind: Latched, Subject: "latches", Latched: m.Latched})
 	}
+	if len(m.Waiting)+len(m.Writers) > 0 {
+		add(Record{Kind: Carried, Subject: "plan", Waiting: m.Waiting, Writers: m.Writers})
+	}
 	for _, id := range slices.Sorted(maps.Keys(m.Silent)) {
 		add(Record{Kind: Gap, Subject: string(id), Gap: &FeedGap{Peer: id, Silent: true}, Began: m.Silent[id]})
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/big"
 	"net"
@@ -55,16 +56,19 @@ func (r Request) check() error {
 	return nil
 }
 
-// NewAuthority makes an authority in dir, which must not hold one.
+// NewAuthority makes an authority in dir, which must not hold one. A key alone
+// is what a crash left behind, and is used.
 func NewAuthority(dir string) (*Authority, error) {
-	for _, name := range []string{caCert, caKey} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return nil, fault.Conflictf("authority in "+dir, "exists already").Do("use it, or move it away; certificates of one are not accepted by another")
-		}
+	if _, err := os.Stat(filepath.Join(dir, caCert)); err == nil {
+		return nil, fault.Conflictf("authority in "+dir, "exists already").Do("use it, or move it away; certificates of one are not accepted by another")
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := readKey(filepath.Join(dir, caKey))
+	written := err == nil
+	if fault.Is(err, fault.NotFound) {
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
 	if err != nil {
-		return nil, fault.New(fault.Internal, "authority", "cannot make a key").Because(err)
+		return nil, fmt.Errorf("make a key for the authority: %w", err)
 	}
 	now := time.Now()
 	template := &x509.Certificate{
@@ -84,8 +88,10 @@ func NewAuthority(dir string) (*Authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, unwritable(dir, err)
 	}
-	if err := writeKey(filepath.Join(dir, caKey), key); err != nil {
-		return nil, err
+	if !written {
+		if err := writeKey(filepath.Join(dir, caKey), key); err != nil {
+			return nil, err
+		}
 	}
 	if err := writeCerts(filepath.Join(dir, caCert), der); err != nil {
 		return nil, err

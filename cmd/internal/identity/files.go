@@ -7,8 +7,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 
+	"fairlead/cmd/internal/disk"
 	"fairlead/regions/fault"
 )
 
@@ -30,18 +30,8 @@ func unwritable(path string, err error) error {
 	return fault.Deniedf("identity", "%s cannot be written", path).Because(err).Do("give this user the right to write there, or free some space")
 }
 
-// write replaces a file whole: a crash leaves the old one or the new one.
 func write(path string, block *pem.Block, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return unwritable(path, err)
-	}
-	defer os.Remove(f.Name()) // gone already if all went well
-	err = errors.Join(f.Chmod(mode), pem.Encode(f, block), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
+	if err := disk.Replace(path, pem.EncodeToMemory(block), mode); err != nil {
 		return unwritable(path, err)
 	}
 	return nil

@@ -223,3 +223,30 @@ func TestExpiryIsToldAMonthAhead(t *testing.T) {
 		}
 	}
 }
+
+// A node that dies while it makes its authority starts the next time.
+func TestAnAuthorityThatWasHalfMadeIsFinished(t *testing.T) {
+	dir := t.TempDir()
+	request := identity.Request{Node: "node-1", Roles: []identity.Role{identity.Control}}
+	if _, err := identity.Mint(dir, request); err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join(dir, "ca.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"node.crt", "node.key", "ca.crt"} { // the key is written first
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := identity.Mint(dir, request); err != nil {
+		t.Errorf("with the key alone: %v", err)
+	}
+	if again, err := os.ReadFile(filepath.Join(dir, "ca.key")); err != nil || string(again) != string(key) {
+		t.Errorf("the key was replaced (%v): certificates it has signed would be worth nothing", err)
+	}
+	if _, err := identity.NewAuthority(dir); !fault.Is(err, fault.Conflict) {
+		t.Errorf("making a whole authority again = %v, want a Conflict", err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 
+	"fairlead/cmd/internal/disk"
 	"fairlead/regions"
 	"fairlead/regions/fault"
 )
@@ -112,7 +113,7 @@ func (r *Replica) Save(d *regions.Decided) (saved bool, err error) {
 	if versionOf(d).Compare(newest) <= 0 {
 		return false, nil
 	}
-	if err := r.write(filepath.Join(r.dir, versionOf(d).name()), text); err != nil {
+	if err := disk.Replace(filepath.Join(r.dir, versionOf(d).name()), text, 0o600); err != nil {
 		return false, r.full(d, err)
 	}
 	return true, r.prune()
@@ -126,37 +127,6 @@ func (r *Replica) newest() (Version, error) {
 		return Version{}, err
 	}
 	return versionOf(d), nil
-}
-
-func (r *Replica) write(path string, text []byte) (err error) {
-	f, err := os.CreateTemp(r.dir, ".writing-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(r.dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // full says what a failed write means.
@@ -177,7 +147,7 @@ func (r *Replica) prune() error {
 	if err != nil {
 		return err
 	}
-	left, err := filepath.Glob(filepath.Join(r.dir, ".writing-*"))
+	left, err := filepath.Glob(filepath.Join(r.dir, disk.Pending+"*"))
 	if err != nil {
 		return fmt.Errorf("clean up %s: %w", r.dir, err)
 	}

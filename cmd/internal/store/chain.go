@@ -77,8 +77,12 @@ func broken(at uint64, format string, args ...any) error {
 		Do("keep a copy of the store as it is, and compare it with a backup; what was decided stays in force")
 }
 
-func (s *Store) chainHead(ctx context.Context) (chainHead, error) {
-	p, ok, err := s.get(ctx, chainHeadKey)
+func (s *Store) chainHead(ctx context.Context) (chainHead, error) { return s.chainHeadAt(ctx, 0) }
+
+// chainHeadAt returns the head as of a revision; 0 is the newest.
+func (s *Store) chainHeadAt(ctx context.Context, revision int64) (chainHead, error) {
+	page, err := s.kv.Range(ctx, Query{Span: Key(chainHeadKey), At: revision})
+	p, ok := page.One()
 	if err != nil || !ok {
 		return chainHead{}, err
 	}
@@ -139,11 +143,11 @@ type Verification struct {
 // The error is a [BrokenChain] where it does not fit.
 func (s *Store) VerifyChain(ctx context.Context) (Verification, error) {
 	var v Verification
-	head, err := s.chainHead(ctx)
+	at, err := s.revision(ctx)
 	if err != nil {
 		return v, fmt.Errorf("verify the audit trail: %w", err)
 	}
-	at, err := s.revision(ctx)
+	head, err := s.chainHeadAt(ctx, at)
 	if err != nil {
 		return v, fmt.Errorf("verify the audit trail: %w", err)
 	}
@@ -179,10 +183,14 @@ func (s *Store) VerifyChain(ctx context.Context) (Verification, error) {
 			break
 		}
 	}
-	if head.Number > v.Last {
+	switch {
+	case head.Number > v.Last:
 		return v, broken(v.Last+1, "is missing: the head of the chain is %d", head.Number)
-	}
-	if head.Number == v.Last && head.Hash != v.HeadHash {
+	case head.Number == 0 && v.Last > 0:
+		return v, broken(v.Last, "is the last one, but the head of the chain that would seal it is missing")
+	case head.Number < v.Last:
+		return v, broken(head.Number+1, "stands beyond the head of the chain, which is %d", head.Number)
+	case head.Hash != v.HeadHash:
 		return v, broken(v.Last, "is not the one that the head of the chain names")
 	}
 	return v, s.verifyJournals(ctx, at, sealed, numbers)

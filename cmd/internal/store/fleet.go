@@ -21,7 +21,8 @@ const (
 // ApplyFleet puts a configuration's fleet in force and returns the
 // generation. Changed is false if it is in force already. A database that is
 // seen for the first time gets its first epoch, with the writer that the
-// fleet names; that of any other is never looked at.
+// fleet names; that of any other is never looked at. A fleet that takes away
+// what a writer or a run needs is a Conflict.
 func (s *Store) ApplyFleet(ctx context.Context, lease Lease, by, why string, fleet *regions.Fleet, contentHash string) (generation uint64, changed bool, err error) {
 	if fleet == nil || contentHash == "" || by == "" {
 		return 0, false, fault.Invalidf("fleet", "needs content, its hash and an author")
@@ -38,6 +39,9 @@ func (s *Store) ApplyFleet(ctx context.Context, lease Lease, by, why string, fle
 		if old.Content == contentHash {
 			generation = uint64(touch.Modified)
 			return &decision{Nothing: true}, nil
+		}
+		if err := s.retains(ctx, fleet); err != nil {
+			return nil, err
 		}
 		if err := s.upload(ctx, blob, chunks); err != nil {
 			return nil, err
@@ -107,7 +111,7 @@ func (s *Store) firstEpochs(ctx context.Context, fleet *regions.Fleet) ([]Pair, 
 		if known {
 			continue
 		}
-		signed, err := s.sign(db.ID, regions.Epoch{Incarnation: incarnation, Number: 1, Writer: db.Writer})
+		signed, err := s.sign(db.ID, s.firstEpoch(db, incarnation))
 		if err != nil {
 			return nil, err
 		}

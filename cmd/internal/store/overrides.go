@@ -51,7 +51,7 @@ func (s *Store) PutOverride(ctx context.Context, lease Lease, o regions.Override
 		return s.change(ctx, Entry{
 			Principal: o.By(), Act: verb, Subject: subject, Why: o.Why(), Data: data,
 			Sentence: fmt.Sprintf("%s: %s until %s", o.By(), describe(o), stamp(o.Until())),
-		}, []Pair{{Key: overrideKey(o.ID()), Value: data}}, replaced)
+		}, []Pair{{Key: overrideKey(o.ID()), Value: data}}, overrideKeys(replaced))
 	})
 	return generationOf(done, generation), wrap(err, "override %s", o.Scope())
 }
@@ -81,17 +81,24 @@ func describe(o regions.Override) string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
 
-// admit says whether o may be put in force. It returns the keys of held
-// overrides that it replaces, and whether it is in force already.
-func admit(d *regions.Decided, o regions.Override, safety Safety) (replaced []string, same bool, err error) {
+func overrideKeys(list []regions.Override) (keys []string) {
+	for _, o := range list {
+		keys = append(keys, overrideKey(o.ID()))
+	}
+	return keys
+}
+
+// admit says whether o may be put in force. It returns the held overrides that
+// it replaces, and whether it is in force already.
+func admit(d *regions.Decided, o regions.Override, safety Safety) (replaced []regions.Override, same bool, err error) {
 	subject := "region " + o.Scope().String()
 	if d.Fleet != nil {
 		if _, ok := d.Fleet.Region(o.Scope().Region); !ok {
-			return nil, false, fault.NotFoundf(subject, "there is no such region in the fleet")
+			return nil, false, fault.NotFoundf(subject, "there is no such region in the fleet").Do("see fairlead status")
 		}
 		if s := o.Scope().Service; s != "" {
 			if _, ok := d.Fleet.Service(s); !ok {
-				return nil, false, fault.NotFoundf(subject, "there is no such service in the fleet")
+				return nil, false, fault.NotFoundf(subject, "there is no such service in the fleet").Do("see fairlead status")
 			}
 		}
 	}
@@ -100,7 +107,7 @@ func admit(d *regions.Decided, o regions.Override, safety Safety) (replaced []st
 		case other.ID() == o.ID():
 			return nil, true, nil
 		case other.Scope() == o.Scope() && other.Phase() == regions.Held && o.State() == regions.Down:
-			replaced = append(replaced, overrideKey(other.ID()))
+			replaced = append(replaced, other)
 		case other.Scope() == o.Scope(), overlap(other, o) && other.State() != o.State():
 			return nil, false, fault.Conflictf(subject, "already %s by %s since %s", word(other), other.By(), stamp(other.From())).
 				Do("lift that override first: it is %s", other.ID())
@@ -182,7 +189,7 @@ func (s *Store) EndOverride(ctx context.Context, lease Lease, id, by, why string
 		}
 		i := slices.IndexFunc(d.Overrides, func(o regions.Override) bool { return o.ID() == id })
 		if i < 0 {
-			return nil, fault.NotFoundf("override "+id, "there is none of that name in force").Do("see fairlead override list")
+			return nil, noOverride(id)
 		}
 		o := d.Overrides[i]
 		return s.change(ctx, Entry{
@@ -263,32 +270,45 @@ func (s *Store) Restore(ctx context.Context, lease Lease, scope regions.Scope, b
 		if err != nil {
 			return nil, err
 		}
-		if d.Fleet != nil {
-			if _, ok := d.Fleet.Region(scope.Region); !ok {
-				return nil, fault.NotFoundf(subject, "there is no such region in the fleet")
-			}
+		taken, err := takenOut(d, scope)
+		if err != nil {
+			return nil, err
 		}
 		var lifted []regions.Override
-		var deletes []string
-		for _, o := range d.Overrides {
-			theirs := o.Scope().Region == scope.Region && (scope.Service == "" || o.Scope().Service == scope.Service)
-			if theirs && o.State() == regions.Down {
-				lifted = append(lifted, o.EndedNow(by))
-				deletes = append(deletes, overrideKey(o.ID()))
-			}
+		for _, o := range taken {
+			lifted = append(lifted, o.EndedNow(by))
 		}
 		var puts []Pair
 		if scope.Service == "" {
 			puts = append(puts, Pair{Key: restoredKey(scope.Region), Value: encode(restored{scope.Region, by})})
-		} else if len(lifted) == 0 {
-			return nil, fault.NotFoundf(subject, "nothing takes that service out there").Do("see fairlead override list; restore the whole region to release a latch")
 		}
 		return s.change(ctx, Entry{
 			Principal: by, Act: "restore", Subject: subject, Why: why, Data: encode(lifted),
 			Sentence: fmt.Sprintf("%s lets %s back; %d overrides lifted", by, scope, len(lifted)),
-		}, puts, deletes)
+		}, puts, overrideKeys(taken))
 	})
 	return generationOf(done, 0), wrap(err, "restore %s", scope)
+}
+
+// takenOut returns the overrides that take a scope out, which restoring it
+// lifts. A service that nothing takes out is not to be restored.
+func takenOut(d *regions.Decided, scope regions.Scope) (taken []regions.Override, err error) {
+	subject := "region " + scope.String()
+	if d.Fleet != nil {
+		if _, ok := d.Fleet.Region(scope.Region); !ok {
+			return nil, fault.NotFoundf(subject, "there is no such region in the fleet").Do("see fairlead status")
+		}
+	}
+	for _, o := range d.Overrides {
+		theirs := o.Scope().Region == scope.Region && (scope.Service == "" || o.Scope().Service == scope.Service)
+		if theirs && o.State() == regions.Down {
+			taken = append(taken, o)
+		}
+	}
+	if scope.Service != "" && len(taken) == 0 {
+		return nil, fault.NotFoundf(subject, "nothing takes that service out there").Do("see fairlead override list; restore the whole region to release a latch")
+	}
+	return taken, nil
 }
 
 // MaxFreeze is the longest that automatic changes may be stopped.
@@ -300,7 +320,7 @@ func (s *Store) SetFreeze(ctx context.Context, lease Lease, f *regions.Freeze, b
 		return 0, err
 	}
 	if f != nil && (!f.Until.After(f.From) || f.Until.Sub(f.From) > MaxFreeze) {
-		return 0, fault.Invalidf("freeze", "needs an end at most %v ahead", MaxFreeze)
+		return 0, fault.Invalidf("freeze", "needs an end at most %v ahead", MaxFreeze).Do("freeze for less, and renew it when that has passed")
 	}
 	done, err := s.decide(ctx, lease, func(ctx context.Context) (*decision, error) {
 		if f != nil {
@@ -314,7 +334,7 @@ func (s *Store) SetFreeze(ctx context.Context, lease Lease, f *regions.Freeze, b
 			return nil, err
 		}
 		if !ok {
-			return nil, fault.NotFoundf("freeze", "nothing is frozen")
+			return nil, fault.NotFoundf("freeze", "nothing is frozen").Do("there is nothing to end")
 		}
 		return s.change(ctx, Entry{Principal: by, Act: "freeze.end", Subject: "fleet", Why: why, Data: p.Value,
 			Sentence: by + " lets automatic changes go on"}, nil, []string{freezeKey})

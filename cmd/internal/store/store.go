@@ -27,11 +27,12 @@ type Signer interface {
 type Settings struct {
 	Node   string // whose clock and name stand in the entries
 	Signer Signer // nil where nothing is ever decided, as on a DNS node
-	// Incarnation is what an empty database begins with, at least 1. A node
-	// whose replica holds a higher one gives that plus one, so that no node
-	// mistakes the new beginning for something old.
-	Incarnation uint64
-	Log         *slog.Logger
+	// Remembered is what this node's replica holds; nil if that is empty. An
+	// empty database is begun from it, in the incarnation after it: no node
+	// mistakes the new beginning for something old, what was held out stays
+	// out, and who wrote a database still does.
+	Remembered *regions.Decided
+	Log        *slog.Logger
 }
 
 // Store is the decided state, the runs and the trail, over a [KV]. Its
@@ -115,33 +116,6 @@ func (s *Store) ensure(ctx context.Context) error {
 			Do("use that version on every control node")
 	}
 	s.sure.Store(true)
-	return nil
-}
-
-// begin writes the first entry of the chain. Of several nodes that begin at
-// once, one does it.
-func (s *Store) begin(ctx context.Context) error {
-	incarnation := max(s.set.Incarnation, 1)
-	number, value, hash, err := s.link(chainHead{}, "genesis", &decision{Entry: Entry{
-		Principal: "system", Act: "begin", Subject: "store",
-		Sentence: fmt.Sprintf("the store begins, incarnation %d", incarnation),
-	}})
-	if err != nil {
-		return err
-	}
-	_, err = s.kv.Commit(ctx, Txn{
-		If: []Compare{Absent(formatKey), Absent(chainHeadKey)},
-		Put: []Pair{
-			{Key: formatKey, Value: encode(format{Format, s.set.Node})},
-			{Key: incarnationKey, Value: encode(incarnation)},
-			{Key: headKey, Value: encode(head{})},
-			{Key: chainHeadKey, Value: encode(chainHead{Number: number, Hash: hash})},
-			{Key: chainKey(number), Value: value},
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("begin the store: %w", err)
-	}
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +65,59 @@ func overrideConflicts(t *testing.T, kv store.KV) {
 		t.Errorf("after the end: generation %d, %v", d.Generation, d.Overrides)
 	}
 	mustVerify(t, s)
+}
+
+func foretells(t *testing.T, kv store.KV) {
+	s := begun(t, kv)
+	us, eu, www := regions.Scope{Region: "us-east"}, regions.Scope{Region: "eu-central"}, regions.Scope{Region: "us-east", Service: "www"}
+	put := func(o regions.Override, safety store.Safety) [2]func(*regions.Decided) (*regions.Decided, error) {
+		return [2]func(*regions.Decided) (*regions.Decided, error){
+			func(d *regions.Decided) (*regions.Decided, error) { return store.ForeseeOverride(d, o, safety) },
+			func(*regions.Decided) (*regions.Decided, error) {
+				_, err := s.PutOverride(t.Context(), store.Lease{}, o, safety)
+				return nil, err
+			}}
+	}
+	restore := func(scope regions.Scope) [2]func(*regions.Decided) (*regions.Decided, error) {
+		return [2]func(*regions.Decided) (*regions.Decided, error){
+			func(d *regions.Decided) (*regions.Decided, error) { return store.ForeseeRestore(d, scope) },
+			func(*regions.Decided) (*regions.Decided, error) {
+				_, err := s.Restore(t.Context(), store.Lease{}, scope, "bob", "back")
+				return nil, err
+			}}
+	}
+	end := func(id string) [2]func(*regions.Decided) (*regions.Decided, error) {
+		return [2]func(*regions.Decided) (*regions.Decided, error){
+			func(d *regions.Decided) (*regions.Decided, error) { return store.ForeseeEnd(d, id) },
+			func(*regions.Decided) (*regions.Decided, error) {
+				_, err := s.EndOverride(t.Context(), store.Lease{}, id, "bob", "over")
+				return nil, err
+			}}
+	}
+	for i, act := range [][2]func(*regions.Decided) (*regions.Decided, error){
+		put(drain(t, "one", us, "alice", time.Hour), store.Safety{}),
+		put(drain(t, "one", us, "alice", time.Hour), store.Safety{}),
+		put(drain(t, "two", us, "bob", time.Hour), store.Safety{}),
+		put(drain(t, "three", eu, "bob", time.Hour), store.Safety{}),
+		put(drain(t, "three", eu, "bob", time.Hour), store.Safety{Force: true}),
+		put(drain(t, "four", regions.Scope{Region: "mars"}, "bob", time.Hour), store.Safety{}),
+		restore(www), end("nobody's"), end("three"), restore(us), restore(us), restore(regions.Scope{Region: "mars"}),
+		put(drain(t, "five", www, "bob", time.Hour), store.Safety{Out: []regions.ID{"eu-central"}}),
+		put(drain(t, "five", www, "bob", time.Hour), store.Safety{}), restore(www),
+	} {
+		foretold, refused := act[0](decided(t, s))
+		if _, err := act[1](nil); (err == nil) != (refused == nil) || err != nil && !strings.HasSuffix(err.Error(), refused.Error()) {
+			t.Fatalf("act %d: foretold %v, decided %v", i, refused, err)
+		}
+		if refused != nil {
+			continue
+		}
+		d := decided(t, s)
+		same := slices.EqualFunc(d.Overrides, foretold.Overrides, func(a, b regions.Override) bool { return a.ID() == b.ID() && a.Phase() == b.Phase() })
+		if !same || len(d.Restored) != len(foretold.Restored) {
+			t.Errorf("act %d: foretold %v and restored %v, decided %v and %v", i, foretold.Overrides, foretold.Restored, d.Overrides, d.Restored)
+		}
+	}
 }
 
 func secondRegion(t *testing.T, kv store.KV) {

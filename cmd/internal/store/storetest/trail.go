@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,6 +94,16 @@ func tampering(t *testing.T, kv store.KV) {
 		b, _ := json.Marshal(fields)
 		return b
 	}
+	following := func(p store.Pair) []byte {
+		var e store.Entry
+		if err := json.Unmarshal(p.Value, &e); err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(p.Value)
+		e.Number, e.Previous, e.DataKey, e.DataHash = e.Number+1, hex.EncodeToString(sum[:]), "", ""
+		b, _ := json.Marshal(e)
+		return b
+	}
 	tests := []struct {
 		name string
 		txn  store.Txn
@@ -101,6 +112,9 @@ func tampering(t *testing.T, kv store.KV) {
 	}{
 		// Entries that were written over stay known as such, so the rows go
 		// from the newest entry to the oldest.
+		{"an entry stands beyond the head", store.Txn{Put: []store.Pair{{Key: chain[4].Key[:len(chain[4].Key)-1] + "6", Value: following(chain[4])}}},
+			store.Txn{Delete: []string{chain[4].Key[:len(chain[4].Key)-1] + "6"}}, 6},
+		{"the head is missing", store.Txn{Delete: []string{"now/chain"}}, store.Txn{Put: keys("now/chain")}, 5},
 		{"an event is foreign", store.Txn{Put: []store.Pair{{Key: journals[0].Key + "9", Value: []byte("{}")}}}, store.Txn{Delete: []string{journals[0].Key + "9"}}, 0},
 		{"an event is missing", store.Txn{Delete: []string{journals[1].Key}}, store.Txn{Put: journals[1:2]}, 4},
 		{"an event is changed", store.Txn{Put: []store.Pair{{Key: journals[0].Key, Value: rewritten(journals[0])}}}, store.Txn{Put: journals[:1]}, 3},

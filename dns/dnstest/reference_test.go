@@ -1,7 +1,6 @@
 package dnstest_test
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
@@ -100,13 +99,21 @@ func (r reference) start(t *testing.T, zones []zoneText) responder {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var log bytes.Buffer
+		log, err := os.Create(filepath.Join(dir, "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := func() string {
+			text, _ := os.ReadFile(log.Name())
+			return string(text)
+		}
 		cmd := exec.Command(program, arguments...)
-		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
+		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // NSD is a family of processes
 		if err := cmd.Start(); err != nil {
 			t.Fatalf("start %s: %v", r.name, err)
 		}
+		log.Close()
 		ended := make(chan struct{})
 		go func() {
 			cmd.Wait()
@@ -125,11 +132,11 @@ func (r reference) start(t *testing.T, zones []zoneText) responder {
 		if err := it.await(ended, 60*time.Second); err == nil {
 			t.Cleanup(stop)
 			if testing.Verbose() {
-				t.Logf("%s says:\n%.4000s", r.name, log.String())
+				t.Logf("%s says:\n%.4000s", r.name, said())
 			}
 			return it
 		} else if stop(); try == 3 {
-			t.Fatalf("%s does not answer: %v\n%s", r.name, err, log.String())
+			t.Fatalf("%s does not answer: %v\n%s", r.name, err, said())
 		}
 	}
 }

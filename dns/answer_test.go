@@ -327,10 +327,13 @@ func FuzzAnswer(f *testing.F) {
 }
 
 func TestAnswerAllocatesNothing(t *testing.T) {
-	s := compile(t, testZone, testPlan)
+	s, err := compile(t, testZone, testPlan).Failing("failing.example")
+	if err != nil {
+		t.Fatal(err)
+	}
 	dst := make([]byte, 0, 4096)
 	for _, q := range []string{"ns1.example.com A", "www.example.com A +subnet=198.51.100.0/24", "www.example.com AAAA", "alias2.example.com A",
-		"chain.example.com A", "x.child.example.com A", "nothing.example.com A", "a.b.c.example.com TXT", "mail.example.com MX +nsid", "example.org A"} {
+		"chain.example.com A", "x.child.example.com A", "nothing.example.com A", "a.b.c.example.com TXT", "mail.example.com MX +nsid", "example.org A", "a.b.old.example.com ANY", "example.com ANY", "x.failing.example A"} {
 		query := pack(t, q)
 		if n := testing.AllocsPerRun(100, func() { s.Answer(dst, query, resolver) }); n != 0 {
 			t.Errorf("Answer to %s allocates %v times, want 0", q, n)

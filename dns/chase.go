@@ -100,13 +100,9 @@ func (c *chase) serve(n *node) bool {
 }
 
 // besideAlias tells the types that an alias has of its own (RFC 4035, section
-// 2.5; RFC 2535, section 2.3.5), so that a question for one is not led away.
+// 2.5), so that a question for one is not led away.
 func besideAlias(qtype uint16) bool {
-	switch qtype {
-	case mdns.TypeRRSIG, mdns.TypeNSEC, mdns.TypeKEY, mdns.TypeSIG, mdns.TypeNXT:
-		return true
-	}
-	return false
+	return qtype == mdns.TypeRRSIG || qtype == mdns.TypeNSEC
 }
 
 // steered answers an address question from the plan. It goes by the same

@@ -48,41 +48,19 @@ type index struct {
 // compileZone makes the index of a zone.
 func compileZone(z *zone.Zone) (*index, error) {
 	x := &index{zone: z, apex: z.Apex, labels: labelCount(z.Apex), nodes: make(map[string]*node, len(z.Records))}
-	byType := make(map[*node]map[uint16][]zone.Record, len(z.Records))
-	for _, rec := range z.Records {
-		if denial(rec.RR) {
-			continue
-		}
-		n := x.grow(rec.Owner)
-		if byType[n] == nil {
-			byType[n] = make(map[uint16][]zone.Record, 1)
-		}
-		t := rec.RR.Header().Rrtype
-		byType[n][t] = append(byType[n][t], rec)
-	}
-	build := newBuilder(z.Apex)
-	led := make(map[*rrset][]signpost)
-	for n, types := range byType {
-		for t, records := range types {
-			set, err := build.set(records)
-			if err != nil {
-				return nil, fmt.Errorf("zone %s: %s: %w", z.Origin, z.File, err)
-			}
-			n.sets = append(n.sets, set)
-			n.cut = n.cut || t == mdns.TypeNS && n.name != x.apex
-			if build.led != nil {
-				led[set] = build.led
-			}
-		}
-		slices.SortFunc(n.sets, func(a, b *rrset) int { return int(a.rtype) - int(b.rtype) })
+	c := compiler{index: x, builder: newBuilder(z.Apex)}
+	if err := c.compile(z.Records); err != nil {
+		return nil, fmt.Errorf("zone %s: %s: %w", z.Origin, z.File, err)
 	}
 	for _, n := range x.nodes {
-		n.top = x.topOf(n)
+		if c.ends {
+			n.top = x.topOf(n)
+		}
 		x.wild = x.wild || n.name[0] == 1 && n.name[1] == '*'
 	}
-	for n := range byType {
-		for _, set := range n.sets {
-			x.accompany(n, set, led[set])
+	for _, l := range c.leading {
+		if l.node.set(l.set.rtype) == l.set {
+			x.accompany(l.node, l.set, l.to)
 		}
 	}
 	soa := x.nodes[x.apex].set(mdns.TypeSOA)
@@ -90,10 +68,95 @@ func compileZone(z *zone.Zone) (*index, error) {
 	return x, nil
 }
 
+// compiler makes the nodes of an index.
+type compiler struct {
+	*index
+	*builder
+	leading []leading
+	ends    bool // authority or names end somewhere in the zone
+}
+
+// leading is a set with names that may have addresses to go along.
+type leading struct {
+	node *node
+	set  *rrset
+	to   []signpost
+}
+
+// compile makes the nodes of all records. In most files the records of a name
+// stand together, so they are taken as they come; the names that come again
+// are made a second time, of all that they have.
+func (c *compiler) compile(all []zone.Record) error {
+	again := make(map[*node][]zone.Record)
+	for i := 0; i < len(all); {
+		end := i + 1
+		for end < len(all) && all[end].Owner == all[i].Owner {
+			end++
+		}
+		records := all[i:end]
+		i = end
+		if slices.ContainsFunc(records, denial) {
+			if records = slices.DeleteFunc(slices.Clone(records), denial); len(records) == 0 {
+				continue
+			}
+		}
+		n := c.grow(records[0].Owner)
+		if len(n.sets) > 0 {
+			again[n] = nil
+			continue
+		}
+		if err := c.fill(n, records); err != nil {
+			return err
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	for _, rec := range all {
+		n := c.nodes[rec.Owner]
+		if records, ok := again[n]; ok && !denial(rec) {
+			again[n] = append(records, rec)
+		}
+	}
+	for n, records := range again {
+		if err := c.fill(n, records); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill makes the sets of a node of all its records.
+func (c *compiler) fill(n *node, records []zone.Record) error {
+	n.sets = nil
+	for len(records) > 0 {
+		rtype := records[0].RR.Header().Rrtype
+		other := func(rec zone.Record) bool { return rec.RR.Header().Rrtype != rtype }
+		same, rest := records, []zone.Record(nil)
+		if slices.ContainsFunc(records, other) {
+			same = slices.DeleteFunc(slices.Clone(records), other)
+			rest = slices.DeleteFunc(slices.Clone(records), func(rec zone.Record) bool { return !other(rec) })
+		}
+		set, err := c.set(same)
+		if err != nil {
+			return err
+		}
+		n.sets = append(n.sets, set)
+		n.cut = n.cut || rtype == mdns.TypeNS && n.name != c.index.apex
+		c.ends = c.ends || n.cut || rtype == mdns.TypeDNAME
+		if c.led != nil {
+			c.leading = append(c.leading, leading{n, set, c.led})
+		}
+		records = rest
+	}
+	slices.SortFunc(n.sets, func(a, b *rrset) int { return int(a.rtype) - int(b.rtype) })
+	return nil
+}
+
 // denial tells the records whose owners are no names of the zone but hashes of
 // some: nobody can ask for them (RFC 5155, section 7.2.8).
-func denial(rr mdns.RR) bool {
-	switch rr := rr.(type) {
+func denial(rec zone.Record) bool {
+	switch rr := rec.RR.(type) {
 	case *mdns.NSEC3:
 		return true
 	case *mdns.RRSIG:

@@ -126,7 +126,7 @@ func (c *builder) set(records []zone.Record) (*rrset, error) {
 }
 
 func newBuilder(apex string) *builder {
-	return &builder{apex: apex, buf: make([]byte, 70_000), seen: make(map[string]bool), ends: make(map[string]uint16)}
+	return &builder{apex: apex, buf: make([]byte, 1024), seen: make(map[string]bool), ends: make(map[string]uint16)}
 }
 
 func (c *builder) failed(rec zone.Record, err error) error {
@@ -135,15 +135,26 @@ func (c *builder) failed(rec zone.Record, err error) error {
 
 // key is a record's data without the case of its names.
 func (c *builder) key(rec zone.Record) (string, error) {
-	n, err := mdns.PackRR(rec.RR, c.buf, 0, nil, false)
+	data, err := c.pack(rec)
 	if err != nil {
 		return "", err
 	}
-	data := c.buf[len(rec.Owner)+10 : n]
 	if from, ok := nameAt(rec.RR); ok {
 		return string(data[:from]) + lowerWire(data[from:]), nil
 	}
 	return string(data), nil
+}
+
+// pack returns a record's data without compression, in the scratch buffer.
+func (c *builder) pack(rec zone.Record) ([]byte, error) {
+	if size := len(rec.Owner) + 10 + mdns.Len(rec.RR) + 256; len(c.buf) < size {
+		c.buf = make([]byte, 2*size)
+	}
+	n, err := mdns.PackRR(rec.RR, c.buf, 0, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	return c.buf[len(rec.Owner)+10 : n], nil
 }
 
 // nameAt says where in a record's data its only name stands.
@@ -170,6 +181,10 @@ func (c *builder) record(r *rrset, rec zone.Record) error {
 		}
 	}
 	switch rr := rec.RR.(type) {
+	case *mdns.A:
+		r.wire = append(r.wire, rr.A.To4()...)
+	case *mdns.AAAA:
+		r.wire = append(r.wire, rr.AAAA.To16()...)
 	case *mdns.NS:
 		err = c.lead(r, 0, rr.Ns)
 		name(rr.Ns)
@@ -191,13 +206,11 @@ func (c *builder) record(r *rrset, rec zone.Record) error {
 		if srv, ok := rec.RR.(*mdns.SRV); ok {
 			err = c.lead(r, 6, srv.Target)
 		}
-		n := 0
-		if err != nil {
-			break
+		var data []byte
+		if err == nil {
+			data, err = c.pack(rec)
 		}
-		if n, err = mdns.PackRR(rec.RR, c.buf, 0, nil, false); err == nil {
-			r.wire = append(r.wire, c.buf[len(rec.Owner)+10:n]...)
-		}
+		r.wire = append(r.wire, data...)
 	}
 	r.end(at)
 	return err

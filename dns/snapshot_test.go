@@ -225,3 +225,40 @@ func BenchmarkWith(b *testing.B) {
 		}
 	}
 }
+
+// A zone that cannot be read must not be denied by the zone above it.
+func TestFailingZonesAreNotDenied(t *testing.T) {
+	s := compile(t, testZone+"inside NS ns1\n", twoNames)
+	failing, err := s.Failing("inside.example.com", "elsewhere.example", "example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, err := failing.With(parsePlan(t, newB))
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := parsePlan(t, newB+"name c.example.com\nset x 198.51.100.4\ncell everyone = x\n")
+	grown, err := failing.With(more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*dns.Snapshot{failing, changed, grown} {
+		for question, want := range map[string]string{
+			"www.inside.example.com A": "SERVFAIL", "inside.example.com SOA": "SERVFAIL", "x.y.elsewhere.example A": "SERVFAIL",
+			"inside.example.com DS": "NOERROR", "ns1.example.com A": "NOERROR", "example.org A": "REFUSED",
+		} {
+			if got, _ := lookup(t, s, question, resolver); got != want {
+				t.Errorf("%s: %s, want %s", question, got, want)
+			}
+		}
+	}
+	if failing.Hash() == s.Hash() {
+		t.Error("the hash is the same, but not the answers")
+	}
+	if served, err := grown.WithZones(grown.Zones(), more); err != nil || served.Hash() == grown.Hash() {
+		t.Errorf("WithZones keeps zones as failing that nobody asked for (%v)", err)
+	}
+	if _, got := lookup(t, grown, "c.example.com A", resolver); len(got) != 1 {
+		t.Errorf("c.example.com is answered with %v", got)
+	}
+}

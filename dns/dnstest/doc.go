@@ -13,6 +13,8 @@
 // +dnssec, +nsid, +tcp, +norec, +opcode=NAME, +class=NAME, and @ADDRESS for who
 // asks. Plans are read by [ParsePlan].
 //
+// The tests of this package compare a whole server with Knot DNS, NSD and BIND.
+//
 // Every answer is also held against what must be true of all answers, see
 // [Sound].
 package dnstest

@@ -109,7 +109,7 @@ func (r reference) start(t *testing.T, zones []zoneText) responder {
 		}
 		cmd := exec.Command(program, arguments...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // NSD is a family of processes
+		belong(cmd) // with all that it starts: NSD is a family of processes
 		if err := cmd.Start(); err != nil {
 			t.Fatalf("start %s: %v", r.name, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -407,6 +408,28 @@ func TestStandaloneReportsAllThatIsWrong(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Standalone = %v, want also %q", err, want)
 		}
+	}
+}
+
+func TestStandaloneServesWhatIsSound(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.zone")
+	if err := os.WriteFile(bad, []byte("$TTL 1\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nwww A 1.2.3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	s, err := server.Standalone(t.Context(), server.Options{Listen: []string{"127.0.0.1:0"}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Zones: []string{"example.org=" + bad, "example.com=" + zoneFile(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, s)
+	for name, want := range map[string]int{"www.example.com.": mdns.RcodeSuccess, "www.example.org.": mdns.RcodeServerFailure, "www.example.net.": mdns.RcodeRefused} {
+		if m := ask(t, "udp", s.Addrs()[0].String(), name); m.Rcode != want {
+			t.Errorf("%s: %s, want %s", name, mdns.RcodeToString[m.Rcode], mdns.RcodeToString[want])
+		}
+	}
+	if !strings.Contains(log.String(), bad+":4:7: ") {
+		t.Errorf("the log does not say what is wrong with the bad zone:\n%s", log.String())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -33,6 +34,7 @@ func Standalone(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	debug.FreeOSMemory() // reading zones leaves more behind than serving them needs
 	return Listening(ctx, o, func() *dns.Snapshot { return snapshot })
 }
 

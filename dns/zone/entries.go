@@ -1,5 +1,7 @@
 package zone
 
+import "bytes"
+
 // entry is one logical line of a zone file: a record or a directive with its
 // line breaks inside parentheses. Knowing them apart gives every record its
 // line, and lets the parser go on after a mistake.
@@ -15,7 +17,7 @@ type entry struct {
 // ended too early.
 func split(text []byte, r *report) []entry {
 	var (
-		entries []entry
+		entries = make([]entry, 0, bytes.Count(text, []byte("\n"))+1)
 		cur     = entry{line: 1}
 
 		line, lineStart       = 1, 0
@@ -28,6 +30,10 @@ func split(text []byte, r *report) []entry {
 		cur.end = end
 		if cur.content == 0 {
 			cur.content = cur.line
+		}
+		if rtype, yes := bare(text[cur.start:end]); yes && !cur.broken {
+			r.add(cur.content, 1, "write the data behind the type", "this %s record has no data", rtype)
+			cur.broken = true
 		}
 		entries = append(entries, cur)
 		cur = entry{start: end, line: line}

@@ -39,12 +39,13 @@ func Parse(origin, file string, text []byte) (*Zone, error) {
 
 // records reads all records that can be read and reports what cannot.
 func records(origin string, text []byte, r *report) []Record {
-	var all []Record
 	src := &source{text: text, entries: split(text, r), origin: origin}
 	if r.more > 0 || len(r.found) == maxProblems {
 		return nil
 	}
+	all := make([]Record, 0, len(src.entries))
 	generated := 0
+	var name, owner string // of the record before
 	for first := true; src.next(); first = false {
 		from := src.entries[src.at].line
 		zp := mdns.NewZoneParser(src, src.origin, "")
@@ -53,7 +54,12 @@ func records(origin string, text []byte, r *report) []Record {
 		}
 		for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
 			e := src.current()
-			owner, err := Wire(rr.Header().Name)
+			var err error
+			if n := rr.Header().Name; n != name || owner == "" {
+				name = n
+				owner, err = Wire(n)
+			}
+			rr.Header().Name = name // one string for all records of a name
 			switch {
 			case rr.Header().Name == "" && first:
 				r.add(e.content, 1, "begin the line with the record's name, or with @ for the zone itself",

@@ -82,8 +82,8 @@ func ParseFlag(s string) (origin, path string, err error) {
 
 // Wire returns the lower-case wire form of a name in presentation form.
 func Wire(name string) (string, error) {
-	buf := make([]byte, 256)
-	n, err := mdns.PackDomainName(mdns.Fqdn(name), buf, 0, nil, false)
+	var buf [256]byte
+	n, err := mdns.PackDomainName(mdns.Fqdn(name), buf[:], 0, nil, false)
 	if err != nil {
 		return "", fault.Invalidf("name "+name, "it is not a domain name").Because(err).
 			Do("use labels of 1 to 63 bytes, 255 bytes in all")

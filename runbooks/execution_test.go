@@ -111,6 +111,19 @@ func TestAPromotionThatRefusedIsNoPointOfNoReturn(t *testing.T) {
 	m.ends(runbooks.OutcomeUndone)
 }
 
+func TestAPromotionThatFailedBeforeItBeganIsNoPointOfNoReturn(t *testing.T) {
+	m := started(t, move).fenced()
+	m.does("replay", runbooks.Succeeded)
+	r := m.next()
+	m.must(intent(r))
+	ev := outcome(r, runbooks.Failed)
+	ev.Untouched = true
+	m.must(ev)
+	m.state(runbooks.RunUndoing)
+	m.does("fence", runbooks.Succeeded)
+	m.ends(runbooks.OutcomeUndone)
+}
+
 func TestNothingIsUndonePastThePointOfNoReturn(t *testing.T) {
 	m := started(t, move).fenced()
 	m.does("replay", runbooks.Succeeded)

@@ -56,7 +56,7 @@ func Mint(name string, roles []Role, only []Scope, by string, now time.Time) (t 
 func checkToken(name string, roles []Role) error {
 	subject := "token " + name
 	if name == "" {
-		return fault.Invalidf("token", "needs the name of the person or program it is for")
+		return fault.Invalidf("token", "needs the name of the person or program it is for").Do("give it a name")
 	}
 	if len(roles) == 0 {
 		return fault.Invalidf(subject, "has no role").Do("give it viewer, operator, approver or admin")
@@ -67,7 +67,7 @@ func checkToken(name string, roles []Role) error {
 		}
 	}
 	// These names sign acts that no person did.
-	if name == "local" || strings.HasPrefix(name, "engine@") || name == "system" {
+	if name == "local" || name == "system" || strings.HasPrefix(name, "engine@") || strings.HasPrefix(name, "configuration@") {
 		return fault.Invalidf(subject, "is a name that Fairlead itself acts under").Do("use the person's name")
 	}
 	return nil

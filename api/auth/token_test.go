@@ -264,6 +264,7 @@ func TestTokensFile(t *testing.T) {
 		{"a hash that is none", "tokens:\n  - {id: a, name: alice, roles: [viewer], sha256: hunter2}\n", "64 hexadecimal digits"},
 		{"an id with a dot", "tokens:\n  - {id: a.b, name: alice, roles: [viewer], sha256: " + hash + "}\n", "dot"},
 		{"an id that is there twice", "tokens:\n  - {id: a, name: alice, roles: [viewer], sha256: " + hash + "}\n  - {id: a, name: bob, roles: [viewer], sha256: " + hash + "}\n", "twice"},
+		{"a file's name", "tokens:\n  - {id: a, name: configuration@n1, roles: [viewer], sha256: " + hash + "}\n", "Fairlead itself"},
 		{"a machine's name", "tokens:\n  - {id: a, name: engine@n1, roles: [viewer], sha256: " + hash + "}\n", "Fairlead itself"},
 		{"no YAML", "tokens: [", "tokens file"},
 	}

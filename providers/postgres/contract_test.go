@@ -92,6 +92,7 @@ esac
 `
 
 func TestControlCommandStandsForAnAgent(t *testing.T) {
+	t.Parallel()
 	pr := pgtest.New(t)
 	program := filepath.Join(t.TempDir(), "control")
 	if err := os.WriteFile(program, []byte(controlProgram), 0o755); err != nil {
@@ -168,6 +169,7 @@ func TestFleetFollowsTheConfiguration(t *testing.T) {
 }
 
 func TestMonitorKnowsTheLagOfAPrimaryThatIsGone(t *testing.T) {
+	t.Parallel()
 	pr := pgtest.New(t) // no agent: nobody can read the dead primary's disk
 	p := provider(t, pr.Model(pgtest.Orders, nil), nil)
 	watch(t, p)
@@ -183,26 +185,5 @@ func TestMonitorKnowsTheLagOfAPrimaryThatIsGone(t *testing.T) {
 	fresh, err := provider(t, pr.Model(pgtest.Orders, nil), nil).Act(t.Context(), failover(t, p, 5).request("lag"))
 	if err != nil || fresh.State != providers.Unknown || fresh.Values["bytes_max"] != "unknown" || !strings.Contains(fresh.Detail, "newest heartbeat") {
 		t.Errorf("lag by a node that never saw the primary = %+v, %v; want unknown, with the newest heartbeat", fresh, err)
-	}
-}
-
-func TestCheckSaysWhatAServerIs(t *testing.T) {
-	pr := pgtest.New(t)
-	text, err := os.ReadFile(pr.Primary.PasswordFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	password := strings.TrimSpace(string(text))
-	for _, tt := range []struct {
-		dsn     string
-		standby bool
-	}{{pr.Primary.DSN(), false}, {pr.Standby.DSN(), true}} {
-		c, err := postgres.Check(t.Context(), tt.dsn, password)
-		if err != nil || c.Standby != tt.standby || c.Writable == tt.standby {
-			t.Errorf("Check(%s) = %+v, %v; want standby = %v, writable = %v", tt.dsn, c, err, tt.standby, !tt.standby)
-		}
-	}
-	if _, err := postgres.Check(t.Context(), pr.Primary.DSN(), "wrong"); !fault.Is(err, fault.Denied) {
-		t.Errorf("Check with a wrong password = %v, want denied", err)
 	}
 }

@@ -18,21 +18,22 @@
 //	lag              what a promotion now would lose: a range, and how old the knowledge is;
 //	                 max_lag_bytes and max_lag_seconds make it a gate
 //	quiesce          CHECKPOINT on both, so that the stop is short
-//	fence            from off, confirmed; in a failover whatever it takes;
-//	                 declared_lost_by=NAME is a person's word where nothing can confirm
+//	fence            from off, confirmed; in a failover whatever it takes; refused if to could
+//	                 not take over; declared_lost_by=NAME is a person's word where nothing can
+//	                 confirm and nothing shows that from is there
 //	wait_replay      to has replayed past from's last checkpoint; lsn, if that is known
-//	promote          to leaves recovery; fence=confirmed (by the fence step, under the same epoch)
-//	                 where from cannot be asked again
+//	promote          to leaves recovery; fence=fenced or declared, the value that the fence of
+//	                 the same epoch had, counts where from cannot be asked again
 //	verify_writable  a row inserted on to and read back
 //	slot             a replication slot on to for from, at once
 //	reprotect        from follows to: rewind if needed, else reseed, verified by streaming;
 //	                 method=rewind or reseed insists
 //	unfence          from writes again, if nothing was promoted; never_promoted=true where to cannot be asked
-//	announce         every agent learns the epoch
+//	announce         every agent learns the epoch; not done names those out of reach
 //	status           who is what, in words
 //
 // The parameter within bounds any action, such as "30s". Values that results
-// carry: evidence, lsn, timeline, timeline_before, timeline_after,
+// carry: evidence, fence, lsn, timeline, timeline_before, timeline_after,
 // system_identifier, slot, method, checks (JSON), and for lag those of
 // [Lag.Values].
 //

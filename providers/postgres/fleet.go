@@ -21,7 +21,7 @@ type Fleet struct {
 	log  *slog.Logger
 
 	mu        sync.Mutex
-	running   context.Context // of Run; nil until then
+	running   context.Context // of Run while it runs
 	watches   sync.WaitGroup
 	databases map[regions.DatabaseID]*watched
 }
@@ -77,7 +77,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}
 	f.mu.Unlock()
 	<-ctx.Done()
-	f.mu.Lock() // whoever is in Set has begun its watches; nobody begins one after this
+	f.mu.Lock()
+	f.running = nil // nobody begins another watch
 	f.mu.Unlock()
 	f.watches.Wait()
 	f.mu.Lock()
@@ -90,7 +91,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 // watch starts sampling a database, if Run has begun. f.mu is held.
 func (f *Fleet) watch(w *watched) {
-	if f.running == nil || f.running.Err() != nil {
+	if f.running == nil {
 		return
 	}
 	ctx, stop := context.WithCancel(f.running)

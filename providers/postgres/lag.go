@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"fairlead/providers"
 	"fairlead/providers/postgres/agent"
@@ -120,28 +119,17 @@ func measure(ctx context.Context, m move) (Lag, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*connectLimit)
 	defer cancel()
 	var from, to Facts
-	var fromErr, toErr error
+	var fromErr, toErr, endErr error
 	var end LSN
-	var endErr error
 	var at time.Time
-	var g errgroup.Group
-	g.Go(func() error {
+	var all sync.WaitGroup
+	all.Go(func() {
 		at = time.Now() // before the question: what it answers was so at this time or later
 		from, fromErr = m.from.facts(ctx)
-		return nil
 	})
-	g.Go(func() error {
-		to, toErr = m.to.facts(ctx)
-		return nil
-	})
-	g.Go(func() error {
-		end, endErr = m.walEnd(ctx)
-		return nil
-	})
-	if err := g.Wait(); err != nil {
-		return Lag{}, err
-	}
-	tr := m.p.monitor.track(m.from.Region)
+	all.Go(func() { to, toErr = m.to.facts(ctx) })
+	all.Go(func() { end, endErr = m.walEnd(ctx) })
+	all.Wait()
 	received := to.Current
 	if toErr != nil {
 		seen, ok := m.p.monitor.track(m.to.Region).last()
@@ -150,7 +138,7 @@ func measure(ctx context.Context, m move) (Lag, error) {
 		}
 		received = seen.lsn
 	}
-	now := time.Now()
+	tr, now := m.p.monitor.track(m.from.Region), time.Now()
 	switch {
 	case toErr == nil && !to.Standby:
 		return Lag{}, fault.Conflictf(m.subject(m.to), "is a primary already: there is nothing to promote")
@@ -163,11 +151,18 @@ func measure(ctx context.Context, m move) (Lag, error) {
 	}
 	l := remembered(tr, received, now)
 	if !l.Known && toErr == nil {
-		if at, err := m.to.heartbeat(ctx); err == nil && at.Unix() > 0 {
-			l.Source += fmt.Sprintf("; the newest heartbeat on %s was written at %s by the old writer's clock", m.to.Region, at.UTC().Format("2006-01-02 15:04:05Z"))
-		}
+		l.Source += m.lastBeat(ctx)
 	}
 	return l, nil
+}
+
+// lastBeat says what the standby alone knows of when its writer last wrote.
+func (m move) lastBeat(ctx context.Context) string {
+	at, err := m.to.heartbeat(ctx)
+	if err != nil || at.Unix() <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the newest heartbeat on %s was written at %s by the old writer's clock", m.to.Region, at.UTC().Format("2006-01-02 15:04:05Z"))
 }
 
 // walEnd asks the host of a server that is off how far its log goes.

@@ -12,76 +12,6 @@ import (
 	"fairlead/regions/fault"
 )
 
-// target is how far the new writer must have replayed: the last checkpoint of
-// an old one that was shut down cleanly.
-func (m move) target(ctx context.Context) (LSN, error) {
-	if text := m.Params["lsn"]; text != "" {
-		return ParseLSN(text)
-	}
-	st, err := m.look(ctx, m.from, false)
-	if err != nil {
-		return 0, err
-	}
-	if st.Running || st.Control == nil || !st.Control.Clean() {
-		return 0, fault.Conflictf(m.subject(m.from), "was not shut down cleanly, so there is no end to wait for: %s", st.Detail)
-	}
-	return ParseLSN(st.Control.Checkpoint)
-}
-
-func observeReplay(ctx context.Context, m move) (providers.Result, error) {
-	to, err := m.to.facts(ctx)
-	switch {
-	case err != nil:
-		return unseen(err)
-	case !to.Standby:
-		return result(providers.Done, nil, "%s is out of recovery: it has replayed whatever it will ever replay", m.to.Region), nil
-	case !m.planned:
-		return result(providers.Done, nil, "%s has received up to %s, and promoting replays all of it", m.to.Region, to.Current), nil
-	}
-	want, err := m.target(ctx)
-	switch {
-	case err != nil:
-		return unseen(err)
-	case to.Replayed <= want:
-		return result(providers.NotDone, nil, "%s has replayed up to %s; the last checkpoint of %s begins at %s", m.to.Region, to.Replayed, m.from.Region, want), nil
-	}
-	return result(providers.Done, map[string]string{"lsn": want.String()}, "%s has replayed up to %s, past the last checkpoint of %s at %s: nothing is missing",
-		m.to.Region, to.Replayed, m.from.Region, want), nil
-}
-
-func actReplay(ctx context.Context, m move) (providers.Result, error) {
-	if !m.planned {
-		return observeReplay(ctx, m)
-	}
-	want, err := m.target(ctx)
-	if err != nil {
-		return providers.Result{}, fmt.Errorf("find how far %s has to replay: %w", m.to.Region, err)
-	}
-	var replayed LSN
-	err = m.to.line.with(ctx, func(conn *pgx.Conn) error {
-		for {
-			var standby bool
-			var text string
-			if err := conn.QueryRow(ctx, `SELECT pg_is_in_recovery(), coalesce(pg_last_wal_replay_lsn(), '0/0')::text`).Scan(&standby, &text); err != nil {
-				return err
-			}
-			var err error
-			if replayed, err = ParseLSN(text); err != nil || replayed > want || !standby {
-				return err
-			}
-			if err := sleep(ctx, poll); err != nil {
-				return fault.Conflictf(m.subject(m.to), "has replayed up to %s, and %s, where the last checkpoint of %s begins, does not come", replayed, want, m.from.Region).
-					Do("unfence %s: nothing was promoted", m.from.Region)
-			}
-		}
-	})
-	if err != nil {
-		return providers.Result{}, err
-	}
-	return result(providers.Done, map[string]string{"lsn": want.String()}, "%s has replayed up to %s, past the last checkpoint of %s at %s: nothing is missing",
-		m.to.Region, replayed, m.from.Region, want), nil
-}
-
 // stillFenced asks for the fence again, at the moment of promoting. A host
 // that was confirmed and then vanished counts by its mark, which is on its
 // disk, and one that was declared lost by the word that was given; a server
@@ -131,63 +61,79 @@ func observePromote(ctx context.Context, m move) (providers.Result, error) {
 	case to.Standby:
 		return result(providers.NotDone, map[string]string{"timeline": fmt.Sprint(to.Timeline)}, "%s is a standby on timeline %d", m.to.Region, to.Timeline), nil
 	}
-	return result(providers.Done, map[string]string{"timeline": fmt.Sprint(to.Timeline), "timeline_after": fmt.Sprint(to.Timeline), "system_identifier": to.SystemIdentifier},
-		"%s is out of recovery, on timeline %d", m.to.Region, to.Timeline), nil
+	return result(providers.Done, promoted(to), "%s is out of recovery, on timeline %d", m.to.Region, to.Timeline), nil
 }
 
-func actPromote(ctx context.Context, m move) (providers.Result, error) {
-	var evidence string
-	var to Facts
-	var agentErr error
-	g, gctx := errgroup.WithContext(ctx)
+// ready is what a promotion must know beforehand, all of it asked at once.
+type ready struct {
+	to       Facts
+	evidence string // why the old writer cannot write
+	agentErr error  // the agent of to could not be asked for its epoch
+}
+
+// prepare asks everybody who could say no.
+func (m move) prepare(ctx context.Context) (ready, error) {
+	var r ready
+	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		evidence, err = m.stillFenced(gctx)
+		r.evidence, err = m.stillFenced(ctx)
 		return err
 	})
 	g.Go(func() (err error) {
-		to, err = m.to.facts(gctx)
+		r.to, err = m.to.facts(ctx)
 		return err
 	})
 	if m.to.host != nil && m.to.host.kind() == "agent" {
 		g.Go(func() error {
 			// It remembers epochs longer than we do. If it does not answer,
 			// what the data carry must do.
-			_, agentErr = m.to.host.Do(gctx, agent.VerbStatus, agent.Order{Database: m.p.db.ID, Region: m.to.Region, Epoch: m.Epoch, Brief: true})
-			if fault.Is(agentErr, fault.Conflict) {
-				return agentErr
+			_, r.agentErr = m.to.host.Do(ctx, agent.VerbStatus, agent.Order{Database: m.p.db.ID, Region: m.to.Region, Epoch: m.Epoch, Brief: true})
+			if fault.Is(r.agentErr, fault.Conflict) {
+				return r.agentErr
 			}
 			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return providers.Result{}, fmt.Errorf("%s is not promoted: %w", m.to.Region, err)
+		return r, fmt.Errorf("%s is not promoted: %w", m.to.Region, err)
 	}
-	want := m.Params["system_identifier"]
-	switch {
-	case to.Seen.Compare(m.Epoch) > 0:
-		return providers.Result{}, providers.Stale(string(m.p.db.ID), m.Epoch, to.Seen)
-	case want != "" && want != to.SystemIdentifier:
-		return providers.Result{}, fault.Conflictf(m.subject(m.to), "holds the data of system %s, not of %s", to.SystemIdentifier, want).
+	switch want := m.Params["system_identifier"]; {
+	case r.to.Seen.Compare(m.Epoch) > 0:
+		return r, providers.Stale(string(m.p.db.ID), m.Epoch, r.to.Seen)
+	case want != "" && want != r.to.SystemIdentifier:
+		return r, fault.Conflictf(m.subject(m.to), "holds the data of system %s, not of %s", r.to.SystemIdentifier, want).
 			Do("this is another cluster's server: correct the configuration")
-	case !to.Standby:
-		return result(providers.Done, map[string]string{"timeline": fmt.Sprint(to.Timeline), "timeline_after": fmt.Sprint(to.Timeline), "system_identifier": to.SystemIdentifier},
-			"%s was promoted before, it is on timeline %d", m.to.Region, to.Timeline), nil
 	}
-	after, err := m.promote(ctx, to)
+	return r, nil
+}
+
+func actPromote(ctx context.Context, m move) (providers.Result, error) {
+	r, err := m.prepare(ctx)
+	switch {
+	case err != nil:
+		return providers.Result{}, err
+	case !r.to.Standby:
+		return result(providers.Done, promoted(r.to), "%s was promoted before, it is on timeline %d", m.to.Region, r.to.Timeline), nil
+	}
+	after, err := m.promote(ctx, r.to)
 	if err != nil {
 		return providers.Result{}, fmt.Errorf("promote %s: %w", m.to.Region, err)
 	}
-	values := map[string]string{"timeline": fmt.Sprint(after.Timeline), "timeline_before": fmt.Sprint(to.Timeline), "timeline_after": fmt.Sprint(after.Timeline),
-		"system_identifier": after.SystemIdentifier, "lsn": to.Current.String(), "evidence": evidence}
-	res := result(providers.Done, values, "%s is out of recovery, timeline %d became %d; %s: %s", m.to.Region, to.Timeline, after.Timeline, m.from.Region, evidence)
-	if to.Settings.SyncNames != "" {
-		res.Values["synchronous_standby_names"] = to.Settings.SyncNames
-		res.Detail += fmt.Sprintf("; synchronous_standby_names was %q and is empty now: set it again after re-protection", to.Settings.SyncNames)
+	res := result(providers.Done, promoted(after), "%s is out of recovery, timeline %d became %d; %s: %s", m.to.Region, r.to.Timeline, after.Timeline, m.from.Region, r.evidence)
+	res.Values["timeline_before"], res.Values["lsn"], res.Values["evidence"] = fmt.Sprint(r.to.Timeline), r.to.Current.String(), r.evidence
+	if names := r.to.Settings.SyncNames; names != "" {
+		res.Values["synchronous_standby_names"] = names
+		res.Detail += fmt.Sprintf("; synchronous_standby_names was %q and is empty now: set it again after re-protection", names)
 	}
-	if agentErr != nil {
+	if r.agentErr != nil {
 		res.Detail += fmt.Sprintf("; the agent of %s could not be asked for its epoch", m.to.Region)
 	}
 	return res, nil
+}
+
+// promoted are the values of a server that is out of recovery.
+func promoted(f Facts) map[string]string {
+	return map[string]string{"timeline": fmt.Sprint(f.Timeline), "timeline_after": fmt.Sprint(f.Timeline), "system_identifier": f.SystemIdentifier}
 }
 
 // promote ends recovery and returns once the server writes. pg_promote's own

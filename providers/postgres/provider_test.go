@@ -1,19 +1,13 @@
 package postgres_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"fairlead/providers"
 	"fairlead/providers/postgres"
@@ -25,276 +19,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-// run is one run of a runbook, as far as a provider sees it.
-type run struct {
-	t     *testing.T
-	p     *postgres.Provider
-	name  string
-	from  regions.ID
-	to    regions.ID
-	epoch regions.Epoch
-	extra map[string]string
-}
-
-func (r run) request(action string) providers.Request {
-	params := map[string]string{"from": string(r.from), "to": string(r.to)}
-	for k, v := range r.extra {
-		params[k] = v
-	}
-	region := r.to
-	if action == "fence" || action == "unfence" || action == "reprotect" || action == "quiesce" {
-		region = r.from
-	}
-	return providers.Request{Key: r.name + "/" + action, Action: action, Epoch: r.epoch, Region: region, Params: params}
-}
-
-// do acts, and demands that it succeeds and that the world then says so.
-func (r run) do(action string) providers.Result {
-	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	began := time.Now()
-	res, err := r.p.Act(ctx, r.request(action))
-	if err != nil || res.State != providers.Done {
-		r.t.Fatalf("%s = %+v, %v; want done", action, res, err)
-	}
-	r.t.Logf("%-15s %5d ms  %s", action, time.Since(began).Milliseconds(), res.Detail)
-	return res
-}
-
-func (r run) observe(action string) providers.Result {
-	r.t.Helper()
-	res, err := r.p.Observe(r.t.Context(), r.request(action))
-	if err != nil {
-		r.t.Fatalf("observe %s: %v", action, err)
-	}
-	return res
-}
-
-// eventually waits until the world says that an action is done.
-func (r run) eventually(action string) {
-	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		res := r.observe(action)
-		if res.State == providers.Done {
-			return
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("%s is not done after 20 s: %+v", action, res)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// refused acts, and demands a fault of a kind that says want, from before
-// anything was begun.
-func (r run) refused(action string, kind fault.Kind, want string) {
-	r.t.Helper()
-	res, err := r.p.Act(r.t.Context(), r.request(action))
-	if !fault.Is(err, kind) || !strings.Contains(err.Error(), want) || res.State != providers.Untouched {
-		r.t.Errorf("%s = %+v, %v (%v); want %v saying %q, and the state untouched", action, res, err, fault.Of(err), kind, want)
-	}
-}
-
-// with returns r with another parameter.
-func (r run) with(name, value string) run {
-	extra := map[string]string{name: value}
-	for k, v := range r.extra {
-		extra[k] = v
-	}
-	extra[name], r.extra = value, extra
-	return r
-}
-
-func provider(t *testing.T, db regions.Database, b *pgtest.Beside) *postgres.Provider {
-	t.Helper()
-	opts := postgres.Options{Node: "control-1"}
-	if b != nil {
-		opts.TLS = b.TLS
-	}
-	p, err := postgres.New(db, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
-}
-
-func epoch(n uint64) regions.Epoch {
-	return regions.Epoch{Incarnation: 1, Number: n, Writer: pgtest.East}
-}
-
-func switchover(t *testing.T, p *postgres.Provider, n uint64, from, to regions.ID) run {
-	return run{t: t, p: p, name: fmt.Sprintf("run%d", n), from: from, to: to, epoch: epoch(n)}
-}
-
-func failover(t *testing.T, p *postgres.Provider, n uint64) run {
-	r := switchover(t, p, n, pgtest.East, pgtest.Central)
-	r.extra = map[string]string{"planned": "false"}
-	return r
-}
-
-func eventually(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
-}
-
-// watch keeps the provider's monitor running until the test ends.
-func watch(t *testing.T, p *postgres.Provider) {
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- p.Watch(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// crowd inserts rows, each with a number of its own, on whichever server
-// takes them, and remembers which were acknowledged.
-type crowd struct {
-	mu    sync.Mutex
-	acked map[int64]time.Time
-	stop  context.CancelFunc
-	all   sync.WaitGroup
-	next  atomic.Int64
-}
-
-func newCrowd(t *testing.T, p *pair.Pair, writers int, each time.Duration) *crowd {
-	t.Helper()
-	for _, s := range p.Servers() {
-		if err := s.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS taken (n bigint PRIMARY KEY, at timestamptz DEFAULT clock_timestamp()); GRANT ALL ON taken TO app"); err == nil {
-			break
-		}
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	c := &crowd{acked: map[int64]time.Time{}, stop: stop}
-	var dsns []string
-	for _, s := range p.Servers() {
-		dsn, err := s.AppDSN()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dsns = append(dsns, dsn)
-	}
-	for w := range writers {
-		c.all.Go(func() { c.write(ctx, dsns, each, time.Duration(w)*each/time.Duration(writers)) })
-	}
-	t.Cleanup(c.end)
-	return c
-}
-
-// write is one writer: it keeps its connection, and tries the other server
-// when one does not take its row.
-func (c *crowd) write(ctx context.Context, dsns []string, each, offset time.Duration) {
-	var conn *pgx.Conn
-	at := 0
-	drop := func() {
-		if conn != nil {
-			conn.Close(context.Background())
-			conn = nil
-		}
-	}
-	defer drop()
-	time.Sleep(offset)
-	tick := time.NewTicker(each)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		n := c.next.Add(1)
-		for ctx.Err() == nil {
-			try, cancel := context.WithTimeout(ctx, time.Second)
-			var err error
-			if conn == nil {
-				conn, err = pgx.Connect(try, dsns[at])
-			}
-			if err == nil {
-				_, err = conn.Exec(try, "INSERT INTO taken (n) VALUES ($1)", n)
-			}
-			cancel()
-			if err == nil {
-				c.mu.Lock()
-				c.acked[n] = time.Now()
-				c.mu.Unlock()
-				break
-			}
-			drop()
-			at = (at + 1) % len(dsns)
-			n = c.next.Add(1) // whether the last one was taken is not known: it counts as neither
-			time.Sleep(5 * time.Millisecond)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (c *crowd) end() {
-	c.stop()
-	c.all.Wait()
-}
-
-// lost returns the acknowledged rows that a server does not have.
-func (c *crowd) lost(t *testing.T, s *pair.Server) []int64 {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), s.SuperDSN())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	rows, err := conn.Query(t.Context(), "SELECT n FROM taken")
-	if err != nil {
-		t.Fatal(err)
-	}
-	have, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[int64]bool{}
-	for _, n := range have {
-		found[n] = true
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var lost []int64
-	for n := range c.acked {
-		if !found[n] {
-			lost = append(lost, n)
-		}
-	}
-	return lost
-}
-
-// gap is the longest time between two acknowledged rows.
-func (c *crowd) gap() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var times []time.Time
-	for _, at := range c.acked {
-		times = append(times, at)
-	}
-	slices.SortFunc(times, time.Time.Compare)
-	var longest time.Duration
-	for i := 1; i < len(times); i++ {
-		longest = max(longest, times[i].Sub(times[i-1]))
-	}
-	return longest
-}
-
-func superInsert(s *pair.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	return s.Exec(ctx, "SET default_transaction_read_only = off; INSERT INTO taken (n) VALUES (-1)")
-}
-
 func TestSwitchoverUnderLoadAndBackLosesNothing(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	p := provider(t, b.Model, b)
 	watch(t, p)
@@ -342,6 +68,7 @@ func TestSwitchoverUnderLoadAndBackLosesNothing(t *testing.T) {
 }
 
 func TestFailoverOfAKilledPrimary(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	p := provider(t, b.Model, b)
 	watch(t, p)
@@ -390,6 +117,7 @@ func TestFailoverOfAKilledPrimary(t *testing.T) {
 }
 
 func TestFrozenPrimaryWithoutAgentIsNotPromotedOver(t *testing.T) {
+	t.Parallel()
 	pr := pgtest.New(t)
 	p := provider(t, pr.Model(pgtest.Orders, nil), nil)
 	if err := pr.Primary.Freeze(); err != nil {
@@ -414,6 +142,7 @@ func TestFrozenPrimaryWithoutAgentIsNotPromotedOver(t *testing.T) {
 }
 
 func TestADeclaredLossOutlivesTheNodeThatHeardIt(t *testing.T) {
+	t.Parallel()
 	pr := pgtest.New(t)
 	if err := pr.Primary.Kill(); err != nil {
 		t.Fatal(err)
@@ -434,6 +163,7 @@ func TestADeclaredLossOutlivesTheNodeThatHeardIt(t *testing.T) {
 }
 
 func TestNoWordCountsAgainstWhatIsSeen(t *testing.T) {
+	t.Parallel()
 	pr := pgtest.New(t) // no agent, and the old writer lives
 	p := provider(t, pr.Model(pgtest.Orders, nil), nil)
 	r := failover(t, p, 5).with("declared_lost_by", "ada")
@@ -458,6 +188,7 @@ func wrongPassword(t *testing.T) string {
 }
 
 func TestFrozenPrimaryWithAgentIsFenced(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	p := provider(t, b.Model, b)
 	if err := b.Primary.Freeze(); err != nil {
@@ -470,6 +201,7 @@ func TestFrozenPrimaryWithAgentIsFenced(t *testing.T) {
 }
 
 func TestPreflightNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	p := provider(t, b.Model, b)
 	r := switchover(t, p, 5, pgtest.East, pgtest.Central)
@@ -528,6 +260,7 @@ func TestPreflightNamesWhatIsWrong(t *testing.T) {
 }
 
 func TestWrongPasswordIsSaidAndNotTold(t *testing.T) {
+	t.Parallel()
 	pr := pgtest.New(t)
 	db := pr.Model(pgtest.Orders, nil)
 	for i := range db.Members {
@@ -542,6 +275,7 @@ func TestWrongPasswordIsSaidAndNotTold(t *testing.T) {
 }
 
 func TestCrashBetweenFenceAndPromoteGoesOnByLooking(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	first := provider(t, b.Model, b)
 	r := switchover(t, first, 5, pgtest.East, pgtest.Central)
@@ -570,6 +304,7 @@ func TestCrashBetweenFenceAndPromoteGoesOnByLooking(t *testing.T) {
 }
 
 func TestUnfenceBringsTheOldWriterBackUnlessPromoted(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	p := provider(t, b.Model, b)
 	r := switchover(t, p, 5, pgtest.East, pgtest.Central)
@@ -596,6 +331,7 @@ func TestUnfenceBringsTheOldWriterBackUnlessPromoted(t *testing.T) {
 }
 
 func TestSwitchoverStopsNoWriterWhoseStandbyIsAway(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	r := switchover(t, provider(t, b.Model, b), 5, pgtest.East, pgtest.Central)
 	slot := "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
@@ -630,6 +366,7 @@ func TestSwitchoverStopsNoWriterWhoseStandbyIsAway(t *testing.T) {
 }
 
 func TestOlderEpochReachesNobody(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	r := switchover(t, provider(t, b.Model, b), 7, pgtest.East, pgtest.Central)
 	r.do("announce")
@@ -651,6 +388,7 @@ func TestOlderEpochReachesNobody(t *testing.T) {
 }
 
 func TestDataCarryTheEpochWhereNoAgentDoes(t *testing.T) {
+	t.Parallel()
 	pr := pgtest.New(t)
 	db := pr.Model(pgtest.Orders, nil)
 	back := switchover(t, provider(t, db, nil), 9, pgtest.Central, pgtest.East)
@@ -669,6 +407,7 @@ func TestDataCarryTheEpochWhereNoAgentDoes(t *testing.T) {
 }
 
 func TestSynchronousNamesAreClearedSoThatCommitsReturn(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	if err := b.Standby.Exec(t.Context(), `ALTER SYSTEM SET synchronous_standby_names = '"us-east"'`); err != nil {
 		t.Fatal(err)

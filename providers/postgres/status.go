@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"fairlead/providers"
 	"fairlead/providers/postgres/agent"
@@ -91,28 +88,4 @@ func observeStatus(ctx context.Context, m move) (providers.Result, error) {
 		state = providers.NotDone
 	}
 	return result(state, values, "%s", strings.Join(words, "; ")), nil
-}
-
-// Checked is what Check found.
-type Checked struct {
-	Standby  bool
-	Writable bool          // a primary whose transactions are not read-only by default
-	Lag      time.Duration // standby: since the last transaction it replayed, by its own clock; it lies on an idle primary
-	Took     time.Duration // from dialling to the answer
-}
-
-// Check asks a server once what it is, over a connection of its own.
-func Check(ctx context.Context, dsn, password string) (Checked, error) {
-	began := time.Now()
-	l := newLine("PostgreSQL", dsn, func() (string, error) { return password, nil })
-	defer l.close()
-	var c Checked
-	var lag float64
-	err := l.with(ctx, func(conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, `SELECT pg_is_in_recovery(), NOT pg_is_in_recovery() AND NOT current_setting('default_transaction_read_only')::bool,
-			CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
-			THEN coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) ELSE 0 END::float8`).Scan(&c.Standby, &c.Writable, &lag)
-	})
-	c.Lag, c.Took = time.Duration(lag*float64(time.Second)), time.Since(began)
-	return c, err
 }

@@ -191,6 +191,9 @@ func TestAStrangerAtAPeersAddressIsNotHeard(t *testing.T) {
 			if got := len(in.Nodes()); got != tt.heard {
 				t.Errorf("%s: heard %d nodes, want %d", tt.name, got, tt.heard)
 			}
+			if why := s.Trouble("n1"); (why == nil) != (tt.heard == 1) {
+				t.Errorf("%s: not heard because of %v", tt.name, why)
+			}
 			stop()
 			stopPublisher()
 		}

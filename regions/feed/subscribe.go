@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fairlead/regions"
+	"fairlead/regions/fault"
 )
 
 // Peer is another node and where its feed listens.
@@ -32,7 +33,25 @@ type Subscriber struct {
 
 	mu    sync.Mutex
 	peers []Peer
-	moved chan struct{} // closed when peers change
+	moved chan struct{}            // closed when peers change
+	why   map[regions.NodeID]error // not heard now
+}
+
+// Trouble returns why a peer is not heard, or nil.
+func (s *Subscriber) Trouble(peer regions.NodeID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.why[peer]
+}
+
+// trouble notes why a peer is not heard; nil says that it is.
+func (s *Subscriber) trouble(peer regions.NodeID, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.why == nil {
+		s.why = map[regions.NodeID]error{}
+	}
+	s.why[peer] = err
 }
 
 // Set replaces the peers. Feeds of those that stay are not interrupted.
@@ -101,18 +120,19 @@ const (
 // attempt doubles with each that hears nothing, and is drawn between half and
 // all of that, so that nodes do not come back in step.
 func (s *Subscriber) follow(ctx context.Context, p Peer) {
-	pause, told := firstRetry, false
+	pause, told, last := firstRetry, false, fault.Internal
 	for ctx.Err() == nil {
 		heard, err := s.listen(ctx, p)
 		if ctx.Err() != nil {
 			return
 		}
+		s.trouble(p.Node, err)
 		if heard {
 			pause, told = firstRetry, false
 		}
-		if !told { // once for each interruption
+		if kind := fault.Of(err); !told || kind != last { // once for each interruption, and when somebody else is to mend it
 			s.Log.Warn("feed interrupted", "peer", p.Node, "address", p.Address, "err", err)
-			told = true
+			told, last = true, kind
 		}
 		sleep(ctx, pause/2+rand.N(pause/2))
 		pause = min(2*pause, lastRetry)
@@ -152,6 +172,7 @@ func (s *Subscriber) listen(ctx context.Context, p Peer) (heard bool, err error)
 		}
 		if !heard {
 			s.Log.Info("feed connected", "peer", p.Node, "address", p.Address)
+			s.trouble(p.Node, nil)
 		}
 		heard = true
 		s.Inbox.Take(t, time.Now())

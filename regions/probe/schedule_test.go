@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"fairlead/regions"
-	"fairlead/regions/health"
 )
 
 var refused = errors.New("connection refused")
@@ -250,32 +249,9 @@ func TestThousandsOfTargetsNeedFewGoroutines(t *testing.T) {
 	})
 }
 
-func TestWatchReportsDownAfterThreeFailures(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var dead atomic.Bool
-		target := Func(func(context.Context) error {
-			if dead.Load() {
-				return refused
-			}
-			return nil
-		})
-		var downAt time.Time
-		go Watch(t.Context(), target, 10*time.Second, health.NewDetector(2, 3), func(_ regions.State, at time.Time) { downAt = at })
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		died := time.Now()
-		dead.Store(true)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if got, want := downAt.Sub(died), 30*time.Second; got != want {
-			t.Errorf("down after %v, want exactly %v", got, want)
-		}
-	})
-}
-
 // blocking is a prober that takes long to be given up, as a connection may.
 type blocking struct {
-	Func
+	*scripted
 	release chan struct{}
 }
 
@@ -290,7 +266,7 @@ func TestReportsDoNotWaitForAChangeOfTargets(t *testing.T) {
 			close(made)
 			<-release
 		}
-		return blocking{func(context.Context) error { return nil }, release}, nil
+		return blocking{always(nil), release}, nil
 	}})
 	s.Set([]regions.Target{{ID: "old", Check: regions.Check{Interval: time.Second}}})
 	changed := make(chan []error)

@@ -233,3 +233,16 @@ func FuzzLoadSurvivesAnything(f *testing.F) {
 		l.verifyNode("fuzz")
 	})
 }
+
+// A name that would be put aside when it is compiled is refused when it is
+// configured.
+func TestASteeredNameBelowADelegationIsRefused(t *testing.T) {
+	zone := soundZone + "orders NS ns.elsewhere.example.\n"
+	for _, text := range []string{strings.Replace(sound, "name: orders.shop.example", "name: a.orders.shop.example", 1), sound} {
+		_, err := Load(filepath.Join(write(t, map[string]string{"fairlead.yaml": text, "shop.zone": zone}), "fairlead.yaml"))
+		problems, _ := err.(Problems)
+		if len(problems) != 1 || !strings.Contains(problems[0].String(), "fairlead.yaml:24:11: service orders: ") || !strings.Contains(problems[0].What, "delegation of orders.shop.example.") || problems[0].Remedy == "" {
+			t.Errorf("Load = %v, want the delegation, at the name, with what to do", err)
+		}
+	}
+}

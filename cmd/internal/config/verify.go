@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"fairlead/dns"
 	"fairlead/dns/zone"
 	"fairlead/regions"
 	"fairlead/runbooks"
@@ -102,6 +104,8 @@ func (l *loader) verifyZones(path string) {
 	if len(sound) < len(l.fleet.Zones) || l.textOnly || l.broken {
 		return // names below a zone that was not read would be reported as having none
 	}
+	var steered []regions.Name
+	places := map[regions.Name]place{}
 	for i, s := range l.fleet.Services {
 		at := l.at(index("services", i)+".name", path)
 		if s.Name == "." || s.Name == "" {
@@ -112,27 +116,47 @@ func (l *loader) verifyZones(path string) {
 			l.note(at, "use labels of 1 to 63 bytes, 255 bytes in all", "service %s: %q is not a domain name", s.ID, s.Name)
 			continue
 		}
-		l.verifyOwner(sound, s, owner, at)
+		if l.verifyOwner(sound, s, owner, at) && s.Mode != regions.Observe {
+			steered, places[s.Name] = append(steered, s.Name), at
+		}
+	}
+	l.verifyCompiled(sound, steered, places, path)
+}
+
+// verifyCompiled refuses names that cannot be steered for any other reason,
+// such as a delegation above them, by asking what answers are compiled with.
+func (l *loader) verifyCompiled(zones []*zone.Zone, steered []regions.Name, places map[regions.Name]place, path string) {
+	conflicts, err := dns.Conflicts(zones, steered)
+	if err != nil {
+		l.note(place{file: path}, "", "zones: %v", err)
+	}
+	for _, c := range conflicts {
+		what, remedy, _ := strings.Cut(strings.TrimSuffix(c.Reason, ")"), " (")
+		i := slices.IndexFunc(l.fleet.Services, func(s regions.Service) bool { return s.Name == c.Name })
+		l.note(places[c.Name], remedy, "service %s: %s", l.fleet.Services[i].ID, what)
 	}
 }
 
 // verifyOwner refuses a steered name that no zone holds, and addresses in a
 // zone file for a name that a service answers: which of the two would win must
-// not be a question.
-func (l *loader) verifyOwner(zones []*zone.Zone, s regions.Service, owner string, at place) {
+// not be a question. It reports whether there is nothing of the kind.
+func (l *loader) verifyOwner(zones []*zone.Zone, s regions.Service, owner string, at place) (ok bool) {
 	home := slices.IndexFunc(zones, func(z *zone.Zone) bool { return zone.Within(owner, z.Apex) })
 	if home < 0 {
 		l.note(at, "add its zone under zones:", "service %s: no zone holds %s", s.ID, s.Name)
-		return
+		return false
 	}
 	if s.Mode == regions.Observe {
-		return
+		return true
 	}
+	ok = true
 	for _, z := range zones {
 		if line, _ := z.Has(owner, typeA, typeAAAA, typeCNAME); line > 0 {
 			l.note(place{z.File, line, 1}, "remove the record, or the service", "service %s answers %s, which has an address or an alias here as well", s.ID, s.Name)
+			ok = false
 		}
 	}
+	return ok
 }
 
 func (l *loader) verifyRunbooks() {

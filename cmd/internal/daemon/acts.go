@@ -29,12 +29,15 @@ func (a acts) Steer(ctx context.Context, act api.Act) (api.Decision, error) {
 	before := a.judge.View()
 	generation, err := a.decide(ctx, act, by)
 	if err != nil {
+		a.record(ctx, act, by, err)
 		return api.Decision{}, err
 	}
 	d, err := a.store.Decided(ctx)
 	if err != nil {
 		return api.Decision{}, fmt.Errorf("decided as generation %d, but what stands now could not be read: %w", generation, err)
 	}
+	a.take(d)
+	a.keepNow(d)
 	return api.Decision{Generation: generation, Overrides: d.Overrides,
 		Effects: effects(&before.Plan, planUnder(before, d, time.Now()))}, nil
 }
@@ -51,6 +54,19 @@ func (a acts) decide(ctx context.Context, act api.Act, by string) (uint64, error
 		return 0, err
 	}
 	return a.store.PutOverride(ctx, store.Lease{}, o, store.Safety{Out: a.out(), Force: act.Force})
+}
+
+// record writes into the trail that an act was refused, if somebody decided so:
+// what was asked wrongly, or of a store that is gone, is nobody's decision.
+func (a acts) record(ctx context.Context, act api.Act, by string, refused error) {
+	if !fault.Is(refused, fault.Conflict) && !fault.Is(refused, fault.Denied) {
+		return
+	}
+	_, err := a.store.Record(ctx, store.Entry{Principal: by, Act: string(act.Verb) + ".refused", Subject: "region " + act.Scope.String(), Why: act.Reason,
+		Sentence: fmt.Sprintf("%s asked to %s %s, refused: %v", by, act.Verb, act.Scope, refused)})
+	if err != nil {
+		a.log.Error("a refusal could not be written to the trail", "act", string(act.Verb), "by", by, "problem", err.Error())
+	}
 }
 
 func (a acts) override(act api.Act, by string) (regions.Override, error) {
@@ -173,14 +189,26 @@ func regionsOf(s *steer.Steered, cell int) string {
 func (a acts) Freeze(ctx context.Context, reason string, d time.Duration) (*regions.Freeze, error) {
 	by, now := auth.From(ctx).Name, time.Now()
 	f := &regions.Freeze{By: by, Why: reason, From: now.UTC(), Until: now.Add(d).UTC()}
-	_, err := a.store.SetFreeze(ctx, store.Lease{}, f, by, reason)
-	return f, err
+	return f, a.setFreeze(ctx, f, by, reason)
+}
+
+func (a acts) setFreeze(ctx context.Context, f *regions.Freeze, by, reason string) error {
+	if _, err := a.store.SetFreeze(ctx, store.Lease{}, f, by, reason); err != nil {
+		return err
+	}
+	d, err := a.store.Decided(ctx)
+	if err != nil {
+		a.log.Warn("decided, but what stands now could not be read yet", "problem", err.Error())
+		return nil
+	}
+	a.take(d)
+	a.keepNow(d)
+	return nil
 }
 
 // Unfreeze implements [api.Freezer].
 func (a acts) Unfreeze(ctx context.Context, reason string) error {
-	_, err := a.store.SetFreeze(ctx, store.Lease{}, nil, auth.From(ctx).Name, reason)
-	return err
+	return a.setFreeze(ctx, nil, auth.From(ctx).Name, reason)
 }
 
 // planUnder is the plan that this node would make now if d were decided.

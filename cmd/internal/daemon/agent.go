@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/x509"
 	"log/slog"
 	"net"
 
@@ -28,7 +27,7 @@ func RunAgent(ctx context.Context, path string, log *slog.Logger) error {
 	}
 	a, err := agent.New(c.Config, agent.Options{
 		TLS:       id.TLSServer(identity.Control),
-		Authorize: func(peer *x509.Certificate) error { return requireControl(peer) },
+		Authorize: agent.RequireRole(string(identity.Control)),
 		Log:       log,
 	})
 	if err != nil {
@@ -40,13 +39,4 @@ func RunAgent(ctx context.Context, path string, log *slog.Logger) error {
 	}
 	log.Info("agent listens", "address", listener.Addr().String(), "database", c.Database, "region", c.Region)
 	return a.Run(ctx, listener)
-}
-
-func requireControl(peer *x509.Certificate) error {
-	for _, r := range identity.RolesOf(peer) {
-		if r == identity.Control {
-			return nil
-		}
-	}
-	return fault.Deniedf("node "+peer.Subject.CommonName, "has no control role").Do("only control nodes give agents orders")
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fairlead/api/auth"
+	"fairlead/cmd/internal/replica"
 	"fairlead/cmd/internal/store"
 	"fairlead/cmd/internal/store/memory"
 	"fairlead/regions"
@@ -34,8 +35,13 @@ func bare(t *testing.T, kv *memory.KV, path string) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kept, err := replica.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := store.New(kv, store.Settings{Node: "node-1", Signer: nobody{}})
-	return &Node{log: log, source: src, settings: src.now().Config.Node, hup: make(chan os.Signal, 1), store: s, gate: auth.NewGate(nil, s, true, log)}
+	return &Node{log: log, replica: kept, source: src, settings: src.now().Config.Node, hup: make(chan os.Signal, 1), store: s, gate: auth.NewGate(nil, s, true, log),
+		unkept: make(chan *regions.Decided, 1), unequipped: make(chan *regions.Decided, 1)}
 }
 
 func put(t *testing.T, path, text string) {

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -40,6 +41,11 @@ var program = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait for processes far more than they compute.
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if path, err := program(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
@@ -253,6 +259,7 @@ const (
 // store is an external etcd here, so that it can be stopped while all three
 // nodes live.
 func TestThreeNodesFailOverWithAndWithoutTheirStore(t *testing.T) {
+	t.Parallel()
 	etcd := startEtcd(t)
 	us := openShop(t, address("127.11.0.1"))
 	_, port, _ := net.SplitHostPort(us.address)
@@ -299,6 +306,7 @@ func TestThreeNodesFailOverWithAndWithoutTheirStore(t *testing.T) {
 // TestThreeNodesHoldTheirOwnStore: the embedded store of three control nodes
 // survives the loss of any one of them, and answers survive the loss of two.
 func TestThreeNodesHoldTheirOwnStore(t *testing.T) {
+	t.Parallel()
 	us := openShop(t, address("127.11.0.1"))
 	_, port, _ := net.SplitHostPort(us.address)
 	openShop(t, "127.21.0.1:"+port)

@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"fairlead/cmd/internal/config"
 	"fairlead/cmd/internal/identity"
 	"fairlead/regions"
+	"fairlead/regions/fault"
 	"fairlead/regions/feed"
 	"fairlead/regions/health"
 )
@@ -60,7 +63,12 @@ func (n *Node) feedPeers() []feed.Peer {
 // dialFeed connects to a peer, who has to show the certificate of its name.
 func (n *Node) dialFeed(ctx context.Context, p feed.Peer) (net.Conn, error) {
 	d := tls.Dialer{Config: n.id.TLSClient(string(p.Node))}
-	return d.DialContext(ctx, "tcp", p.Address)
+	c, err := d.DialContext(ctx, "tcp", p.Address)
+	if _, stranger := errors.AsType[x509.UnknownAuthorityError](err); stranger {
+		return nil, fault.Deniedf("node "+string(p.Node), "who answers at %s has a certificate of another authority than this node's", p.Address).
+			Because(err).Do("issue both with the same authority: fairlead certs")
+	}
+	return c, err
 }
 
 func feedPeer(c net.Conn) (regions.NodeID, error) {

@@ -18,28 +18,43 @@ func (n *Node) decided() *regions.Decided { return n.newest.Load() }
 
 // take makes d what this node goes by, unless it knows a later one. The check
 // and the writing are one step: whoever comes second with something older is
-// refused here and nowhere else.
-func (n *Node) take(d *regions.Decided) bool {
+// refused here and nowhere else. Whoever decides something on this node is
+// answered after it, so that nothing they ask next is answered from before.
+func (n *Node) take(d *regions.Decided) {
 	n.taking.Lock()
 	defer n.taking.Unlock()
 	if !d.Newer(n.newest.Load()) {
-		return false
+		return
 	}
 	n.newest.Store(d)
 	n.spread(d)
-	return true
+	offer(n.unkept, d)
 }
 
-// spread hands a new decided state to everything that depends on it; first of
-// all to the judge, so that no answer waits for what the others do with it.
+// spread hands a new decided state to everything that depends on it; to the
+// judge at once, so that no answer waits for what the others do with it.
 func (n *Node) spread(d *regions.Decided) {
 	n.judge.Decided(d)
 	n.log.Info("decided state", "incarnation", d.Incarnation, "generation", d.Generation, "fleet", short(d.FleetHash))
-	if d.Fleet != nil {
-		n.watchTargets(d.Fleet)
-		databases := n.resolved(d.Fleet.Databases)
-		if err := errors.Join(n.databases.Set(databases), n.onlooker.fleet.Set(databases)); err != nil {
-			n.log.Error("a database cannot be acted on", "problem", err.Error())
+	offer(n.unequipped, d)
+}
+
+// equip points checks and hands at the newest fleet, until ctx ends. It may
+// take a while: files are read, and connections closed that nobody answers.
+func (n *Node) equip(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case d := <-n.unequipped:
+			if d.Fleet == nil {
+				continue
+			}
+			n.watchTargets(d.Fleet)
+			databases := n.resolved(d.Fleet.Databases)
+			if err := errors.Join(n.databases.Set(databases), n.onlooker.fleet.Set(databases)); err != nil {
+				n.log.Error("a database cannot be acted on", "problem", err.Error())
+			}
 		}
 	}
 }
@@ -76,10 +91,8 @@ func (n *Node) watchTargets(f *regions.Fleet) {
 func (n *Node) follow(ctx context.Context) error {
 	for d := range n.store.Watch(ctx) {
 		n.gate.Renew() // before, at the start, it could not be asked for tokens
-		if n.take(d) {
-			offer(n.unkept, d)
-		}
-		n.compare(d)
+		n.take(d)
+		n.compare(ctx, d)
 	}
 	return nil
 }
@@ -87,8 +100,17 @@ func (n *Node) follow(ctx context.Context) error {
 // compare notes whether the store has fallen behind what this node knows: it
 // was set back, or begun anew by a node without a memory. What is decided then
 // reaches nobody who knew more, and people must be told.
-func (n *Node) compare(d *regions.Decided) {
+func (n *Node) compare(ctx context.Context, d *regions.Decided) {
 	known := n.decided()
+	if known.Newer(d) {
+		// What was decided here is known before the watch tells of it, so what
+		// it tells may just be late. The store itself knows.
+		now, err := n.store.Decided(ctx)
+		if err != nil {
+			return // what follows is told by the watch again
+		}
+		d = now
+	}
 	if !known.Newer(d) {
 		n.setBack.Store(nil)
 		return
@@ -131,6 +153,25 @@ func (n *Node) keep(ctx context.Context) error {
 		n.healed(decidedPart)
 	}
 }
+
+// keepNow waits for d to be on the disk, so that whoever was told that it is
+// decided is not contradicted by a crash at that moment: this node would begin
+// with what was before. A disk that stalls keeps nobody waiting for long; that
+// it fails is said by [Node.keep].
+func (n *Node) keepNow(d *regions.Decided) {
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		_, _ = n.replica.Save(d)
+	}()
+	select {
+	case <-kept:
+	case <-time.After(keepLimit):
+	}
+}
+
+// keepLimit is how long an answer to who decided something waits for the disk.
+const keepLimit = time.Second
 
 // keepLast keeps what waits when the node ends, or could not be kept before.
 func (n *Node) keepLast(d *regions.Decided) {

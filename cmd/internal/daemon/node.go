@@ -73,6 +73,7 @@ type Node struct {
 	feed      *feed.Publisher
 	peers     *feed.Subscriber
 	dns       *server.Server // nil without the role
+	ears      server.Sockets // what it answers on
 
 	databases *postgres.Fleet
 	onlooker  onlooker
@@ -81,9 +82,10 @@ type Node struct {
 	gate   *auth.Gate
 	stream *api.Stream
 
-	unwritten chan *judge.View      // believed, and not yet in the history
-	unkept    chan *regions.Decided // taken, and not yet on the disk
-	api       *api.Server
+	unwritten  chan *judge.View      // believed, and not yet in the history
+	unkept     chan *regions.Decided // taken, and not yet on the disk
+	unequipped chan *regions.Decided // taken, and not yet what is checked and acted on
+	api        *api.Server
 
 	apiListener, feedListener net.Listener
 
@@ -120,7 +122,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{log: o.Log.With("node", string(settings.Name)), source: src, settings: settings, boot: random(), hup: make(chan os.Signal, 1), stream: api.NewStream(), unwritten: make(chan *judge.View, backlog),
-		unkept: make(chan *regions.Decided, 1), began: time.Now()}
+		unkept: make(chan *regions.Decided, 1), unequipped: make(chan *regions.Decided, 1), began: time.Now()}
 	steps := []func() error{n.openDisk, n.openStore, n.openEyes, func() error { return n.openEars(ctx) }, n.openHands, n.openDoor}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -192,77 +194,6 @@ func (n *Node) openDisk() error {
 	return err
 }
 
-// openStore wires the store; whether it answers shows later.
-func (n *Node) openStore() error {
-	kept, corrupt, err := n.replica.Load()
-	if err != nil {
-		return err
-	}
-	for _, c := range corrupt {
-		n.log.Error("a copy of the decided state is damaged and was passed over", "file", c.Path, "problem", c.Problem)
-	}
-	s, err := n.storeSettings()
-	if err != nil {
-		return err
-	}
-	if n.db, err = etcd.New(s); err != nil {
-		return err
-	}
-	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: kept, Log: n.log})
-	if kept != nil {
-		n.newest.Store(kept)
-	}
-	return nil
-}
-
-func (n *Node) signer() store.Signer {
-	if n.settings.Has(config.Control) {
-		return n.id
-	}
-	return nil
-}
-
-// storeSettings says which etcd this node uses: an external one, a member of
-// its own, or the members of the control nodes.
-func (n *Node) storeSettings() (etcd.Settings, error) {
-	s := etcd.Settings{Log: n.log.With("part", "store"), Name: string(n.settings.Name)}
-	switch {
-	case len(n.settings.Etcd) > 0:
-		s.Endpoints = n.settings.Etcd
-		var err error
-		s.TLS, err = n.externalTLS()
-		return s, err
-	case !n.settings.Has(config.Control):
-		for _, p := range n.settings.Peers {
-			if p.Has(config.Control) && p.Client != "" {
-				s.Endpoints = append(s.Endpoints, "https://"+p.Client)
-			}
-		}
-		if len(s.Endpoints) == 0 {
-			return s, noControl(n.settings.Name)
-		}
-		s.TLS = n.id.TLSClient("", identity.Control)
-		return s, nil
-	}
-	s.Dir = filepath.Join(n.settings.DataDir, "store")
-	controls := 0
-	for _, p := range n.settings.Peers {
-		if p.Has(config.Control) {
-			s.Peers = append(s.Peers, etcd.Peer{Name: string(p.Name), Address: p.Peer})
-			controls++
-		} else {
-			s.Clients = append(s.Clients, string(p.Name))
-		}
-	}
-	if len(n.settings.Peers) == 0 {
-		return s, nil // alone: nobody else is a client
-	}
-	s.Certificates.CA, s.Certificates.Cert, s.Certificates.Key = n.id.Files()
-	s.Peers = append(s.Peers, etcd.Peer{Name: string(n.settings.Name), Address: n.settings.StorePeer})
-	s.ListenPeer, s.ListenClient = n.settings.StorePeer, n.settings.StoreClient
-	return s, nil
-}
-
 // openEyes makes what watches and what judges.
 func (n *Node) openEyes() error {
 	n.publisher = publish.New(publish.Config{Log: n.log.With("part", "dns"), Options: []dns.Option{dns.NSID(n.nsid())}})
@@ -313,15 +244,14 @@ func (n *Node) openEars(ctx context.Context) error {
 	if !n.settings.Has(config.DNS) {
 		return nil
 	}
-	c := server.Config{Current: n.publisher.Current, Log: n.log.With("part", "dns")}
 	for _, address := range n.settings.DNSListen {
 		sockets, err := server.Listen(ctx, address, 1)
 		if err != nil {
-			(&server.Sockets{Datagrams: c.Datagrams, Streams: c.Streams}).Close()
 			return err
 		}
-		c.Datagrams, c.Streams = append(c.Datagrams, sockets.Datagrams...), append(c.Streams, sockets.Streams...)
+		n.ears.Datagrams, n.ears.Streams = append(n.ears.Datagrams, sockets.Datagrams...), append(n.ears.Streams, sockets.Streams...)
 	}
+	c := server.Config{Current: n.publisher.Current, Log: n.log.With("part", "dns"), Datagrams: n.ears.Datagrams, Streams: n.ears.Streams}
 	n.dns, err = server.New(c)
 	return err
 }
@@ -379,7 +309,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.spread(d)
 	}
 	loops := []func(context.Context) error{
-		n.judge.Run, n.publisher.Run, n.remember, n.runStore, n.store.Run, n.follow, n.keep, n.reloads,
+		n.judge.Run, n.publisher.Run, n.remember, n.runStore, n.store.Run, n.follow, n.equip, n.keep, n.reloads,
 		forever(n.followLeader), forever(n.publishEntries), forever(n.publishHistory),
 		func(ctx context.Context) error { return n.api.Run(ctx, n.apiListener) },
 	}
@@ -424,6 +354,7 @@ func (n *Node) close() {
 			n.log.Error("history not closed cleanly", "problem", err.Error())
 		}
 	}
+	n.ears.Close()
 	for _, l := range []net.Listener{n.apiListener, n.feedListener} {
 		if l != nil {
 			l.Close()

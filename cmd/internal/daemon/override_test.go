@@ -95,6 +95,40 @@ func TestPeopleOverrideWhatIsMeasured(t *testing.T) {
 		p.steer(t)(alice.RestoreRegion(t.Context(), "us-east", openapi.RestoreRequest{Reason: "rolled back", Service: "help"}))
 		p.answers(t, "help.shop.example", 0, us)
 	})
+	step("who has decided sees it at once, however many decide", func(t *testing.T) {
+		var both sync.WaitGroup
+		for person, service := range map[*client.Client]string{alice: "www", bob: "help"} {
+			both.Go(func() {
+				for i := range 60 {
+					did, err := client.Get[openapi.SteeringResult](person.CreateOverride(t.Context(), openapi.OverrideRequest{Region: "eu-central", Service: service, State: openapi.OverrideUp, For: "1h", Reason: "mine"}))
+					list, lerr := client.Get[openapi.OverrideList](person.ListOverrides(t.Context()))
+					at := slices.IndexFunc(list.Overrides, func(o openapi.Override) bool { return o.Service == service })
+					if err != nil || lerr != nil || at < 0 {
+						t.Errorf("round %d: right after generation %d was decided (%v) the node lists %+v, %v", i, did.Generation, err, list.Overrides, lerr)
+						return
+					}
+					st, err := client.Get[openapi.Status](person.GetStatus(t.Context()))
+					if err != nil || st.Generation < did.Generation {
+						t.Errorf("round %d: right after generation %d was decided the status is of %d, %v", i, did.Generation, st.Generation, err)
+					}
+					if _, err := client.Get[openapi.SteeringResult](person.EndOverride(t.Context(), list.Overrides[at].Id, openapi.ReasonRequest{Reason: "done"})); err != nil {
+						t.Errorf("round %d: end what was just decided: %v", i, err)
+						return
+					}
+				}
+			})
+		}
+		both.Wait()
+		if _, err := client.Get[openapi.Freeze](alice.SetFreeze(t.Context(), openapi.FreezeRequest{For: "1h", Reason: "calm"})); err != nil || !p.status(t).Freeze.Frozen {
+			t.Errorf("right after a freeze (%v) nothing is frozen", err)
+		}
+		if err := client.Done(alice.EndFreeze(t.Context(), &openapi.EndFreezeParams{Reason: "go on"})); err != nil || p.status(t).Freeze.Frozen {
+			t.Errorf("right after the end of a freeze (%v) it is still frozen", err)
+		}
+		if strings.Contains(p.said(), "store set back") {
+			t.Error("a node that knew of a decision before its watch did believes that the store was set back")
+		}
+	})
 	step("of two contrary orders at once one is refused, with who and since", func(t *testing.T) {
 		for range 8 {
 			orders := []func() error{

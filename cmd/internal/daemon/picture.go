@@ -67,6 +67,9 @@ func (n *Node) nodes(now time.Time, d *regions.Decided) []openapi.Node {
 		case h.silent:
 			node.Problem = fmt.Sprintf("silent for %v", now.Sub(h.at).Round(time.Second))
 		}
+		if why := n.peers.Trouble(peer.Name); why != nil && node.Problem != "" {
+			node.Problem += ": " + why.Error()
+		}
 		all = append(all, node)
 	}
 	slices.SortFunc(all, func(a, b openapi.Node) int { return strings.Compare(a.Name, b.Name) })

@@ -124,6 +124,7 @@ func (p *place) edit(t *testing.T, edits ...string) {
 // start starts the node, with more flags than the one for its configuration.
 func (p *place) start(t *testing.T, flags ...string) {
 	t.Helper()
+	p.kill() // one that a failed test has left
 	path, err := program()
 	if err != nil {
 		t.Fatalf("build the program: %v", err)

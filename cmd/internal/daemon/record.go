@@ -98,28 +98,36 @@ func (n *Node) publishHistory(ctx context.Context) {
 }
 
 // publishEntries hands new entries of the trail to the live stream, until ctx
-// ends.
+// ends. What was there before it began is in the record.
 func (n *Node) publishEntries(ctx context.Context) {
 	var told uint64
+	first := true
 	for view := range n.store.WatchViews(ctx) {
-		if told == 0 {
-			told = view.Entries // what was before we began is in the record
+		if first || view.Entries < told { // a store that was begun anew counts from one
+			told, first = view.Entries, false
 			continue
 		}
-		for told < view.Entries {
-			entries, _, err := n.store.Audit(ctx, int64(told)+1, int(min(view.Entries-told, 100)))
-			if err != nil || len(entries) == 0 {
-				if err != nil && ctx.Err() == nil {
-					n.log.Warn("new entries of the trail could not be shown live", "from", told+1, "problem", err.Error())
-				}
-				break
-			}
-			for _, e := range entries {
-				if err := n.stream.Audit(auditEntry(e)); err != nil {
-					n.log.Error("an entry could not be shown live", "entry", e.Number, "problem", err.Error())
-				}
-			}
-			told = entries[len(entries)-1].Number
-		}
+		told = n.publishNew(ctx, told, view.Entries)
 	}
+}
+
+// publishNew publishes the entries after told up to newest, and returns the
+// last one that it did.
+func (n *Node) publishNew(ctx context.Context, told, newest uint64) uint64 {
+	for told < newest {
+		entries, _, err := n.store.Audit(ctx, int64(told)+1, int(min(newest-told, 100)))
+		if err != nil || len(entries) == 0 {
+			if err != nil && ctx.Err() == nil {
+				n.log.Warn("new entries of the trail could not be shown live", "from", told+1, "problem", err.Error())
+			}
+			return told
+		}
+		for _, e := range entries {
+			if err := n.stream.Audit(auditEntry(e)); err != nil {
+				n.log.Error("an entry could not be shown live", "entry", e.Number, "problem", err.Error())
+			}
+		}
+		told = entries[len(entries)-1].Number
+	}
+	return told
 }

@@ -258,3 +258,38 @@ func (p *place) files(t *testing.T) map[string]string {
 func request(name, host string) identity.Request {
 	return identity.Request{Node: regions.NodeID(name), Hosts: []string{host}, Roles: []identity.Role{identity.Control, identity.Probe, identity.DNS}}
 }
+
+// TestTheCommandLineTellsWrongUseFromFailure by its exit code, which scripts
+// rely on.
+func TestTheCommandLineTellsWrongUseFromFailure(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "interval: 500ms", "intervall: 500ms", "order: [us-east,", "order: [us-eastt,")
+	p.write(t, "shop.zone", longZone(900))
+	nowhere := "http://" + newHost() + ":8470"
+	for _, tt := range []struct {
+		args  []string
+		code  int
+		words []string
+	}{
+		{[]string{"serve"}, 2, []string{"config"}},
+		{[]string{"serve", "--config", p.config, "--nope"}, 2, []string{"--nope", "--help"}},
+		{[]string{"serve", "--config", p.config, "more"}, 2, []string{"more"}},
+		{[]string{"sarve"}, 2, []string{"sarve", "did you mean serve?"}},
+		{[]string{"status", "-o", "xml"}, 2, []string{"xml", "json"}},
+		{[]string{"drain", "us-east", "--server", nowhere, "--yes"}, 2, []string{"reason"}},
+		{[]string{"status", "--server", nowhere}, 3, []string{nowhere, "cannot be reached", "--server"}},
+		{[]string{"drain", "us-east", "--reason", "x", "--yes", "--server", nowhere}, 3, []string{nowhere}},
+		{[]string{"explain", "www.shop.example", "--server", nowhere}, 3, []string{nowhere}},
+		{[]string{"status", "--server", "nowhere"}, 1, []string{"is not a URL", "http://HOST:PORT"}},
+		{[]string{"status", "--token-file", p.config + ".none"}, 1, []string{"cannot be read", "--token-file"}},
+		{[]string{"check", p.dir + "/none.yaml"}, 1, []string{"none.yaml", "cannot be read"}},
+		{[]string{"check", p.config}, 1, []string{"4 problems"}},
+	} {
+		o := fairlead(t, tt.args...)
+		o.sentence(t, tt.code, tt.words...)
+	}
+	named := fairlead(t, "check", p.config).stdout
+	if missing := lacks(named, "fairlead.yaml:12:46: unknown key", "fairlead.yaml:13:37: ", "us-eastt", "shop.zone:900:12: "); missing != "" {
+		t.Errorf("check does not say %q:\n%s", missing, named)
+	}
+}

@@ -25,7 +25,7 @@ import (
 )
 
 // stormTime is how long everything happens at once.
-const stormTime = 40 * time.Second
+const stormTime = 8 * time.Second
 
 // storm is a node in this process to which everything happens at once.
 type storm struct {

@@ -86,13 +86,10 @@ func (d *DB) commit(ctx context.Context, t store.Txn, lease clientv3.LeaseID) (s
 
 func comparison(c store.Compare) clientv3.Cmp {
 	key := keyspace + c.Key
-	switch c.Field {
-	case store.Created:
+	if c.Field == store.Created {
 		return clientv3.Compare(clientv3.CreateRevision(key), "=", c.Revision)
-	case store.Modified:
-		return clientv3.Compare(clientv3.ModRevision(key), "=", c.Revision)
 	}
-	return clientv3.Compare(clientv3.Value(key), "=", string(c.Value))
+	return clientv3.Compare(clientv3.ModRevision(key), "=", c.Revision)
 }
 
 // failed returns the first comparison that did not hold, by what the same

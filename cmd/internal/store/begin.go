@@ -11,7 +11,7 @@ import (
 // the store that was there before. Of several nodes that begin at once, one
 // does it.
 func (s *Store) begin(ctx context.Context) error {
-	m := s.set.Remembered
+	m := s.set.Remembered()
 	incarnation, sentence := uint64(1), "the store begins, incarnation 1"
 	if m != nil {
 		incarnation = m.Incarnation + 1
@@ -62,10 +62,11 @@ func remembered(d *regions.Decided) []Pair {
 // writer moves by an epoch and never because a store was lost.
 func (s *Store) firstEpoch(db regions.Database, incarnation uint64) regions.Epoch {
 	first := regions.Epoch{Incarnation: incarnation, Number: 1, Writer: db.Writer}
-	if s.set.Remembered == nil {
+	m := s.set.Remembered()
+	if m == nil {
 		return first
 	}
-	known, ok := s.set.Remembered.Writers[db.ID]
+	known, ok := m.Writers[db.ID]
 	if _, member := db.Member(known.Epoch.Writer); !ok || !member {
 		return first
 	}

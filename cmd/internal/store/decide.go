@@ -87,6 +87,10 @@ func (s *Store) try(ctx context.Context, lease Lease, nonce string, pending *[]a
 	if err != nil {
 		return decided{}, false, err
 	}
+	if head.Number == 0 { // the database was emptied under us: begin it again
+		s.sure.Store(false)
+		return decided{}, true, nil
+	}
 	d, err := f(ctx)
 	if err != nil || d.Nothing {
 		return decided{}, false, err

@@ -29,7 +29,7 @@ func (s *Store) AdvanceEpoch(ctx context.Context, lease Lease, database regions.
 		current, ok := d.Writers[database]
 		switch {
 		case !ok:
-			return nil, fault.NotFoundf(subject, "it has no epoch, so it is not in the fleet")
+			return nil, fault.NotFoundf(subject, "it has no epoch, so it is not in the fleet").Do("add it to the configuration")
 		case current.Epoch == to:
 			signedEpoch = current
 			return &decision{Nothing: true}, nil
@@ -42,10 +42,10 @@ func (s *Store) AdvanceEpoch(ctx context.Context, lease Lease, database regions.
 		if d.Fleet != nil {
 			db, ok := d.Fleet.Database(database)
 			if !ok {
-				return nil, fault.NotFoundf(subject, "it is not in the fleet")
+				return nil, fault.NotFoundf(subject, "it is not in the fleet").Do("add it to the configuration")
 			}
 			if _, ok := db.Member(to.Writer); !ok {
-				return nil, fault.Invalidf(subject, "it has no server in %s", to.Writer)
+				return nil, fault.Invalidf(subject, "it has no server in %s", to.Writer).Do("name the region of one of its members: fairlead status")
 			}
 		}
 		if signedEpoch, err = s.sign(database, to); err != nil {

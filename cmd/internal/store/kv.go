@@ -130,7 +130,6 @@ type Field uint8
 const (
 	Created  Field = iota // the revision at which the key was created; 0 if absent
 	Modified              // the revision at which it was last written; 0 if absent
-	Value                 // its value; an absent key equals nothing
 )
 
 // Compare is a condition on one key.
@@ -138,7 +137,6 @@ type Compare struct {
 	Key      string
 	Field    Field
 	Revision int64
-	Value    []byte
 }
 
 // Absent holds while key does not exist.
@@ -154,22 +152,15 @@ func Unchanged(key string, revision int64) Compare {
 	return Compare{Key: key, Field: Modified, Revision: revision}
 }
 
-// Equals holds while key has exactly that value.
-func Equals(key string, value []byte) Compare {
-	return Compare{Key: key, Field: Value, Value: value}
-}
-
 // Holds reports whether c holds of what is known of its key.
 func (c Compare) Holds(p Pair, present bool) bool {
 	switch {
 	case !present:
-		return c.Field != Value && c.Revision == 0
+		return c.Revision == 0
 	case c.Field == Created:
 		return p.Created == c.Revision
-	case c.Field == Modified:
-		return p.Modified == c.Revision
 	}
-	return string(p.Value) == string(c.Value)
+	return p.Modified == c.Revision
 }
 
 // Change is what a watch reports: all that one or more transactions did to

@@ -27,11 +27,11 @@ type Signer interface {
 type Settings struct {
 	Node   string // whose clock and name stand in the entries
 	Signer Signer // nil where nothing is ever decided, as on a DNS node
-	// Remembered is what this node's replica holds; nil if that is empty. An
+	// Remembered returns what this node knows of what was decided, or nil. An
 	// empty database is begun from it, in the incarnation after it: no node
 	// mistakes the new beginning for something old, what was held out stays
 	// out, and who wrote a database still does.
-	Remembered *regions.Decided
+	Remembered func() *regions.Decided
 	Log        *slog.Logger
 }
 
@@ -55,6 +55,9 @@ type Store struct {
 func New(kv KV, s Settings) *Store {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
+	}
+	if s.Remembered == nil {
+		s.Remembered = func() *regions.Decided { return nil }
 	}
 	return &Store{kv: kv, set: s, turn: make(chan struct{}, 1), status: Status{Since: time.Now(), Problem: "not asked yet"}}
 }

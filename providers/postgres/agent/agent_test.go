@@ -56,6 +56,7 @@ func insert(s *pair.Server) error {
 }
 
 func TestFenceOutlivesEverything(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	c := b.Client(t, pgtest.East)
 	if err := insert(b.Primary); err != nil {
@@ -99,6 +100,7 @@ func TestFenceOutlivesEverything(t *testing.T) {
 }
 
 func TestFenceEndsWhatDoesNotListen(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		prepare func(*pair.Server) error
@@ -133,6 +135,7 @@ func TestFenceEndsWhatDoesNotListen(t *testing.T) {
 }
 
 func TestAgentRefuses(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	c := b.Client(t, pgtest.East)
 	do(t, c, agent.VerbStatus, order("", 7)) // it has seen epoch 7
@@ -203,6 +206,7 @@ func TestAgentRefuses(t *testing.T) {
 }
 
 func TestAgentRemembersItsEpochThroughARestart(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	c := b.Client(t, pgtest.East)
 	do(t, c, agent.VerbStatus, order("", 7))
@@ -214,6 +218,7 @@ func TestAgentRemembersItsEpochThroughARestart(t *testing.T) {
 }
 
 func TestServerOutlivesItsAgentAndIsFoundAgain(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	c := b.Client(t, pgtest.East)
 	do(t, c, agent.VerbStop, order("run/stop", 5))
@@ -238,6 +243,7 @@ func TestServerOutlivesItsAgentAndIsFoundAgain(t *testing.T) {
 // TestCrashedPrimaryComesBackAsAStandby diverges the two histories and brings
 // the old primary back both ways.
 func TestCrashedPrimaryComesBackAsAStandby(t *testing.T) {
+	t.Parallel()
 	for _, verb := range []string{agent.VerbRewind, agent.VerbReseed} {
 		t.Run(verb, func(t *testing.T) {
 			b := pgtest.WithAgents(t)
@@ -295,6 +301,7 @@ func TestCrashedPrimaryComesBackAsAStandby(t *testing.T) {
 }
 
 func TestStandbyIsAlwaysMarkedAfterAFailedRewind(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	c := b.Client(t, pgtest.East)
 	if err := b.Primary.Kill(); err != nil {
@@ -318,6 +325,7 @@ func TestStandbyIsAlwaysMarkedAfterAFailedRewind(t *testing.T) {
 }
 
 func TestTornDataAreNotStartedUntilTheyAreReplaced(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	c := b.Client(t, pgtest.Central)
 	b.StopAgent(t, pgtest.Central)
@@ -352,6 +360,7 @@ func TestTornDataAreNotStartedUntilTheyAreReplaced(t *testing.T) {
 }
 
 func TestUnreadableMemoryIsSaidAndNothingIsStarted(t *testing.T) {
+	t.Parallel()
 	b := pgtest.WithAgents(t)
 	b.StopAgent(t, pgtest.Central)
 	state := filepath.Join(filepath.Dir(b.Standby.DataDir), "agent", "agent.json")

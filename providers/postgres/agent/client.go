@@ -83,21 +83,26 @@ func (c *Client) Do(ctx context.Context, verb string, o Order) (Status, error) {
 		return Status{}, fault.Unavailablef(subject, "stopped in the middle of its answer").Because(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		var p problem
-		if json.Unmarshal(text, &p) != nil || p.Kind == "" {
-			return Status{}, fault.New(fault.Internal, subject, "answered %s, which is no agent's answer", resp.Status)
-		}
-		said := &fault.Error{Kind: fault.ParseKind(p.Kind), Subject: p.Subject, Problem: p.Problem, Remedy: p.Remedy}
-		if p.Untouched {
-			return Status{}, Untouched(said)
-		}
-		return Status{}, said
+		return Status{}, refusal(subject, resp.Status, text)
 	}
 	var st Status
 	if err := json.Unmarshal(text, &st); err != nil {
 		return Status{}, fault.New(fault.Internal, subject, "answered what cannot be read").Because(err)
 	}
 	return st, nil
+}
+
+// refusal is the agent's own error, as it was there.
+func refusal(subject, status string, text []byte) error {
+	var p problem
+	if json.Unmarshal(text, &p) != nil || p.Kind == "" {
+		return fault.New(fault.Internal, subject, "answered %s, which is no agent's answer", status)
+	}
+	said := &fault.Error{Kind: fault.ParseKind(p.Kind), Subject: p.Subject, Problem: p.Problem, Remedy: p.Remedy}
+	if p.Untouched {
+		return Untouched(said)
+	}
+	return said
 }
 
 // unwrapURL drops the address that net/http repeats.

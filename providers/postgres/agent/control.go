@@ -17,6 +17,7 @@ type Control struct {
 	MinRecovery      string `json:"min_recovery,omitempty"`
 	WALLogHints      bool   `json:"wal_log_hints"`
 	Checksums        bool   `json:"checksums"`
+	SegmentBytes     uint64 `json:"segment_bytes"` // of one file of the log; 0 if it is not said
 }
 
 // Clean reports whether the server was shut down as a primary, everything it
@@ -48,6 +49,11 @@ func ParseControl(text string) (Control, error) {
 	}
 	if min := fields["Minimum recovery ending location"]; min != "0/0" {
 		c.MinRecovery = min
+	}
+	if text, ok := fields["Bytes per WAL segment"]; ok {
+		if c.SegmentBytes, err = strconv.ParseUint(text, 10, 32); err != nil {
+			return Control{}, fmt.Errorf("read control data: the size of a WAL segment, %q, is no number", text)
+		}
 	}
 	c.WALLogHints = fields["wal_log_hints setting"] == "on"
 	c.Checksums = fields["Data page checksum version"] != "0" && fields["Data page checksum version"] != ""

@@ -64,7 +64,10 @@ func quote(v string) string {
 // The signal file is away only while the single-user server runs, and the
 // agent, when it starts, puts it back if it died in between.
 func (s *server) recover(ctx context.Context, limit time.Duration) error {
-	marked := s.standby()
+	marked, err := s.standby()
+	if err != nil {
+		return err
+	}
 	if err := s.unmarkStandby(); err != nil {
 		return err
 	}

@@ -26,10 +26,10 @@ var localFiles = []string{"postgresql.conf", "postgresql.auto.conf", "pg_hba.con
 func (s *server) archiveFrom(said string, c Control, dir string) (string, error) {
 	first, last := "", ""
 	if m := divergedAt.FindStringSubmatch(said); m != nil {
-		first = segment(m[3], m[1], m[2])
+		first = segment(m[1], m[2], c.SegmentBytes)
 	}
 	if high, low, ok := strings.Cut(c.Checkpoint, "/"); ok && strings.HasPrefix(c.State, "shut down") {
-		last = segment("1", high, low) // later files are recycled ones, without content
+		last = segment(high, low, c.SegmentBytes) // later files are recycled ones, without content
 	}
 	entries, err := os.ReadDir(s.file("pg_wal"))
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *server) archiveFrom(said string, c Control, dir string) (string, error)
 	for _, e := range entries {
 		// Names compare by their position once the timeline is cut off.
 		name := e.Name()
-		wanted := len(name) != 24 || (first == "" || name[8:] >= first[8:]) && (last == "" || name[8:] <= last[8:])
+		wanted := len(name) != 24 || (first == "" || name[8:] >= first) && (last == "" || name[8:] <= last)
 		if e.Type().IsRegular() && wanted {
 			if err := copyFile(filepath.Join(dir, name), s.file(filepath.Join("pg_wal", name))); err != nil {
 				return "", fault.New(fault.Unavailable, s.subject, "the diverged WAL could not be kept").Because(err).
@@ -57,13 +57,15 @@ func (s *server) archiveFrom(said string, c Control, dir string) (string, error)
 	return fmt.Sprintf("%d files of diverged WAL are kept in %s", n, dir), nil
 }
 
-// segment names the 16 MiB file of a WAL location. With larger segments it
-// names an earlier file, so more is kept, never less.
-func segment(timeline, high, low string) string {
-	t, _ := strconv.ParseUint(timeline, 10, 32)
-	h, _ := strconv.ParseUint(high, 16, 32)
-	l, _ := strconv.ParseUint(low, 16, 32)
-	return fmt.Sprintf("%08X%08X%08X", t, h, l>>24)
+// segment names the file of a WAL location, without the timeline; "" if that
+// cannot be told, so that all is kept.
+func segment(high, low string, size uint64) string {
+	h, errHigh := strconv.ParseUint(high, 16, 32)
+	l, errLow := strconv.ParseUint(low, 16, 32)
+	if errHigh != nil || errLow != nil || size == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%08X%08X", h, l/size)
 }
 
 // keepLocal copies the local configuration aside and records where, so that a

@@ -67,9 +67,15 @@ func (s *server) control(ctx context.Context) (Control, error) {
 }
 
 // standby reports whether the server is, or would come up as, a standby.
-func (s *server) standby() bool {
+func (s *server) standby() (bool, error) {
 	_, err := os.Lstat(s.file("standby.signal"))
-	return err == nil
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	return false, fmt.Errorf("look for standby.signal of %s: %w", s.subject, err)
 }
 
 // markStandby makes whoever starts the server get a standby, for good.
@@ -89,7 +95,11 @@ func (s *server) unmarkStandby() error {
 
 // look fills in what processes and files tell.
 func (s *server) look() (Status, error) {
-	st := Status{Database: s.Database, Region: s.Region, Standby: s.standby()}
+	st := Status{Database: s.Database, Region: s.Region}
+	var err error
+	if st.Standby, err = s.standby(); err != nil {
+		return st, err
+	}
 	ps, err := holders(s.DataDir)
 	if err != nil {
 		return st, err

@@ -146,12 +146,12 @@ func (p *Pair) Model(id regions.DatabaseID, agents map[regions.ID]string) region
 	return d
 }
 
-// Close ends both servers by force and returns once no process is left. The
-// files stay.
+// Close ends both servers by force and returns once no process is left, and
+// nothing else but the files.
 func (p *Pair) Close() error {
 	var errs []error
 	for _, s := range p.Servers() {
-		errs = append(errs, s.Kill())
+		errs = append(errs, s.Kill(), s.forget())
 	}
 	return errors.Join(errs...)
 }

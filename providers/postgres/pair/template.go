@@ -33,6 +33,8 @@ type Template struct {
 const maxDir = 60
 
 // settings every server has; what differs between servers follows in Create.
+// Dynamic shared memory lies in the data directory, so that a server that is
+// killed, as happens here, leaves nothing to the machine.
 const settings = `
 wal_level = replica
 wal_log_hints = on
@@ -42,6 +44,7 @@ max_wal_senders = 10
 max_replication_slots = 10
 wal_keep_size = 128MB
 shared_buffers = 32MB
+dynamic_shared_memory_type = mmap
 wal_retrieve_retry_interval = 500ms
 password_encryption = scram-sha-256
 log_line_prefix = '%m [%p] '

@@ -7,7 +7,8 @@
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 //
 // so that the template, from which pairs are copied in about a second, is made
-// once and removed at the end.
+// once and removed at the end. Pairs lie in memory where there is room: no test
+// cuts the power, and making a thousand files a pair is what costs most on disk.
 package pgtest
 
 import (
@@ -21,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"fairlead/providers/postgres/agent"
 	"fairlead/providers/postgres/pair"
@@ -37,14 +40,34 @@ const (
 // shared is what all pairs of one test binary have in common.
 type shared struct {
 	dir      string
+	inMemory bool
 	template func() (*pair.Template, error)
+}
+
+// memory is where a file system in memory is found, and how much must be free
+// in it: the pairs that live at once, several times over.
+const (
+	memory = "/dev/shm"
+	enough = 2 << 30
+)
+
+// room returns a new directory for pairs.
+func room() (dir string, inMemory bool, err error) {
+	var fs unix.Statfs_t
+	if unix.Statfs(memory, &fs) == nil && fs.Bavail*uint64(fs.Bsize) >= enough {
+		if dir, err = os.MkdirTemp(memory, "flpg"); err == nil {
+			return dir, true, nil
+		}
+	}
+	dir, err = os.MkdirTemp("", "flpg")
+	return dir, false, err
 }
 
 var common *shared // set by Main before any test runs, never changed after
 
 // Main runs the tests of a binary that uses pairs.
 func Main(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "flpg")
+	dir, inMemory, err := room()
 	if err == nil {
 		err = os.Chmod(dir, 0o755) // the servers' user must get through
 	}
@@ -53,7 +76,7 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	common = &shared{dir: dir, template: sync.OnceValues(func() (*pair.Template, error) {
+	common = &shared{dir: dir, inMemory: inMemory, template: sync.OnceValues(func() (*pair.Template, error) {
 		in, err := pair.Find()
 		if err != nil {
 			return nil, err
@@ -103,10 +126,15 @@ func New(t testing.TB) *pair.Pair {
 				}
 			}
 		}
-		// The files stay until Main ends: some file systems become very
-		// slow at making files where many have just been deleted.
 		if err := p.Close(); err != nil {
 			t.Error(err)
+		}
+		// On disk the files stay until Main ends: some file systems become
+		// very slow at making files where many have just been deleted.
+		if common.inMemory {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	return p

@@ -180,9 +180,6 @@ func comparisons(t *testing.T, d db) {
 		{"unchanged since", store.Unchanged(a, modified), true},
 		{"changed since", store.Unchanged(a, created), false},
 		{"unchanged and still absent", store.Unchanged(none, 0), true},
-		{"equal", store.Equals(a, []byte("2")), true},
-		{"not equal", store.Equals(a, []byte("1")), false},
-		{"absent equals nothing", store.Equals(none, nil), false},
 	}
 	for i, tt := range tests {
 		out := d.commit(store.Txn{If: []store.Compare{tt.c}, Put: []store.Pair{d.pair(fmt.Sprintf("made%d", i), "")}})

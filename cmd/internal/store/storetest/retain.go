@@ -74,7 +74,7 @@ func beginsFromMemory(t *testing.T, kv store.KV) {
 		Freeze:   &regions.Freeze{By: "bob", Why: "the sale", From: time.Now().UTC(), Until: time.Now().Add(time.Hour).UTC()},
 		Restored: map[regions.ID]uint64{"ap-south": 650},
 		Writers:  map[regions.DatabaseID]regions.SignedEpoch{"orders": {Database: "orders", Epoch: regions.Epoch{Incarnation: 2, Number: 5, Writer: "eu-central"}}}}
-	s := store.New(kv, store.Settings{Node: "control-1", Signer: signer{"control-1"}, Remembered: remembered})
+	s := store.New(kv, store.Settings{Node: "control-1", Signer: signer{"control-1"}, Remembered: func() *regions.Decided { return remembered }})
 	if _, _, err := s.ApplyFleet(t.Context(), store.Lease{}, "alice", "the file names us-east as the first writer", fleet(), "content-1"); err != nil {
 		t.Fatal(err)
 	}
@@ -95,4 +95,37 @@ func beginsFromMemory(t *testing.T, kv store.KV) {
 		t.Errorf("restored = %v: generations of the store that is gone mean nothing in this one", d.Restored)
 	}
 	mustVerify(t, s)
+}
+
+func beginsAgain(t *testing.T, kv store.KV) {
+	var known *regions.Decided
+	s := store.New(kv, store.Settings{Node: "control-1", Signer: signer{"control-1"}, Remembered: func() *regions.Decided { return known }})
+	if _, _, err := s.ApplyFleet(t.Context(), store.Lease{}, "alice", "first", fleet(), "content-1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutOverride(t.Context(), store.Lease{}, drain(t, "one", regions.Scope{Region: "us-east"}, "alice", time.Hour), store.Safety{}); err != nil {
+		t.Fatal(err)
+	}
+	known = decided(t, s)
+	page, err := kv.Range(t.Context(), store.Query{Span: store.Prefix("")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, p := range page.Pairs {
+		all = append(all, p.Key)
+	}
+	if _, err := kv.Commit(t.Context(), store.Txn{Delete: all}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Record(t.Context(), store.Entry{Principal: "bob", Act: "note", Sentence: "who was here?"}); err != nil {
+		t.Errorf("a decision in a database that was emptied: %v", err)
+	}
+	d := decided(t, s)
+	if !d.Newer(known) || d.Incarnation != 2 || len(d.Overrides) != 1 {
+		t.Errorf("it begins anew as %+v, want incarnation 2 with the drain", d)
+	}
+	if n := mustVerify(t, s); n != 2 {
+		t.Errorf("%d entries, want the beginning and the note", n)
+	}
 }

@@ -26,6 +26,7 @@ func Store(t *testing.T, open func(*testing.T) store.KV) {
 		{"the first epoch names the writer that the fleet names, and later fleets change nothing", firstEpochs},
 		{"a fleet takes nothing away from a writer or from a run", retainsWhatIsInUse},
 		{"a store that is begun anew goes on from what its node remembers", beginsFromMemory},
+		{"a database that was emptied is begun anew", beginsAgain},
 		{"an override conflicts with one that is in force", overrideConflicts},
 		{"what is foretold is what is decided", foretells},
 		{"nothing automatic takes out a second region", secondRegion},

@@ -204,7 +204,7 @@ func (p *place) eventually(t *testing.T, what string, so func() (bool, string)) 
 // as is a client that signs in with a token; empty signs in nobody.
 func (p *place) as(t *testing.T, token string) *client.Client {
 	t.Helper()
-	c, err := client.New(client.Settings{Server: "http://" + p.api, Token: token, Timeout: 10 * time.Second})
+	c, err := client.New(client.Settings{Server: "http://" + p.api, Token: token, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

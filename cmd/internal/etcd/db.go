@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"fairlead/regions/fault"
@@ -33,10 +34,40 @@ type conn struct {
 	kv      clientv3.KV
 	watcher clientv3.Watcher
 	lease   clientv3.Lease
+	gone    <-chan struct{} // closed when the member behind it has died; nil if that cannot be known
 }
 
-func newConn(c *clientv3.Client) *conn {
-	return &conn{kv: c.KV, watcher: c.Watcher, lease: c.Lease}
+func newConn(c *clientv3.Client, gone <-chan struct{}) *conn {
+	return &conn{kv: c.KV, watcher: c.Watcher, lease: c.Lease, gone: gone}
+}
+
+// within returns what f does, or that it did not do it in time. A member of
+// this process that dies in the middle of a transaction keeps its locks, and
+// who waits for one does not look at a context.
+func within[T any](ctx context.Context, c *conn, f func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		v, err := f()
+		done <- outcome{v, err}
+	}()
+	var none T
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-c.gone:
+	}
+	select { // what was finished before it died counts
+	case o := <-done:
+		return o.value, o.err
+	case <-time.After(graceful / 10):
+		return none, rpctypes.ErrStopped
+	}
 }
 
 // New checks the settings. It touches neither disk nor network.
@@ -126,7 +157,7 @@ func (d *DB) runExternal(ctx context.Context) error {
 		return fault.Invalidf("store", "%s cannot be used", d.where()).Because(err).Do("correct the URLs, or the certificates")
 	}
 	defer c.Close()
-	d.conn.Store(newConn(c))
+	d.conn.Store(newConn(c, nil))
 	d.awaitFirstAnswer(ctx)
 	<-ctx.Done()
 	d.awaitWithdrawals()
@@ -158,7 +189,7 @@ func (d *DB) revision(ctx context.Context) (int64, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	resp, err := c.kv.Get(ctx, keyspace)
+	resp, err := within(ctx, c, func() (*clientv3.GetResponse, error) { return c.kv.Get(ctx, keyspace) })
 	if err != nil {
 		return 0, d.asFault(err)
 	}

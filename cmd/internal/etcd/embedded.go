@@ -79,7 +79,7 @@ func (d *DB) serve(ctx context.Context, member *embed.Etcd, dead *casualty) erro
 	}
 	client := v3client.New(member.Server)
 	defer client.Close()
-	d.conn.Store(newConn(client))
+	d.conn.Store(newConn(client, dead.dead))
 	defer d.conn.Store(nil)
 	d.absent("is closing")
 	close(d.ready)

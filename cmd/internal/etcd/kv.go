@@ -24,7 +24,7 @@ func (d *DB) Range(ctx context.Context, q store.Query) (store.Page, error) {
 	if q.Backward {
 		opts = append(opts, clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend))
 	}
-	resp, err := c.kv.Get(ctx, keyspace+q.From, opts...)
+	resp, err := within(ctx, c, func() (*clientv3.GetResponse, error) { return c.kv.Get(ctx, keyspace+q.From, opts...) })
 	if err != nil {
 		return store.Page{}, d.asFault(err)
 	}
@@ -73,7 +73,7 @@ func (d *DB) commit(ctx context.Context, t store.Txn, lease clientv3.LeaseID) (s
 	for _, key := range t.Delete {
 		then = append(then, clientv3.OpDelete(keyspace+key))
 	}
-	resp, err := c.kv.Txn(ctx).If(compares...).Then(then...).Else(otherwise...).Commit()
+	resp, err := within(ctx, c, c.kv.Txn(ctx).If(compares...).Then(then...).Else(otherwise...).Commit)
 	if err != nil {
 		return store.Outcome{}, d.asFault(err)
 	}

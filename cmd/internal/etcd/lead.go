@@ -53,7 +53,9 @@ func (d *DB) stand(ctx context.Context, name, who string, evict bool) (*term, er
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	began := time.Now()
-	grant, err := c.lease.Grant(ctx, int64((d.set.LeaseTTL+time.Second-1)/time.Second))
+	grant, err := within(ctx, c, func() (*clientv3.LeaseGrantResponse, error) {
+		return c.lease.Grant(ctx, int64((d.set.LeaseTTL+time.Second-1)/time.Second))
+	})
 	if err != nil {
 		return nil, d.asFault(err)
 	}
@@ -173,7 +175,7 @@ func (t *term) renew(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithDeadline(ctx, t.until)
 	defer cancel()
-	_, err = c.lease.KeepAliveOnce(ctx, t.id)
+	_, err = within(ctx, c, func() (*clientv3.LeaseKeepAliveResponse, error) { return c.lease.KeepAliveOnce(ctx, t.id) })
 	return err
 }
 
@@ -185,7 +187,8 @@ func (t *term) withdraw() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if _, err := c.lease.Revoke(ctx, t.id); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+	_, err = within(ctx, c, func() (*clientv3.LeaseRevokeResponse, error) { return c.lease.Revoke(ctx, t.id) })
+	if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		t.d.set.Log.Debug("could not give up leadership, its lease will end by itself", "of", t.lease.Name, "problem", err.Error())
 	}
 }

@@ -83,41 +83,31 @@ func (l *findings) failed(name string, err error, remedy string) {
 // streaming judges the replication between two that answer. In a failover it
 // informs and does not refuse: the RPO gate decides.
 func (s survey) streaming() []Finding {
-	slot := Finding{Name: "slot", OK: true, Detail: fmt.Sprintf("%s uses slot %q, which is active", s.toRegion, s.to.Slot)}
+	var out findings
+	informs := !s.planned
 	switch {
 	case s.to.Slot == "":
-		slot = Finding{Name: "slot", Detail: fmt.Sprintf("%s uses no replication slot", s.toRegion),
-			Remedy: fmt.Sprintf("create a slot on %s and set primary_slot_name on %s", s.fromRegion, s.toRegion)}
+		out.add("slot", informs, fmt.Sprintf("create a slot on %s and set primary_slot_name on %s", s.fromRegion, s.toRegion),
+			"%s uses no replication slot", s.toRegion)
+	case s.receiverErr != nil && informs:
+		out.add("slot", true, "", "%s", bare(s.receiverErr))
 	case s.receiverErr != nil:
-		var failed findings
-		failed.failed("slot", s.receiverErr, giveRights)
-		slot = failed[0]
+		out.failed("slot", s.receiverErr, giveRights)
 	case !s.receiver.Exists:
-		slot = Finding{Name: "slot", Detail: fmt.Sprintf("slot %q is missing on %s", s.to.Slot, s.fromRegion),
-			Remedy: fmt.Sprintf("SELECT pg_create_physical_replication_slot('%s', true) on %s", s.to.Slot, s.fromRegion)}
+		out.add("slot", informs, fmt.Sprintf("SELECT pg_create_physical_replication_slot('%s', true) on %s", s.to.Slot, s.fromRegion),
+			"slot %q is missing on %s", s.to.Slot, s.fromRegion)
 	case !s.receiver.Active:
-		slot = Finding{Name: "slot", Detail: fmt.Sprintf("slot %q on %s is not active: the standby is not connected", s.to.Slot, s.fromRegion),
-			Remedy: fmt.Sprintf("read the log of %s", s.toRegion)}
-	}
-	if !slot.OK && !s.planned {
-		slot.OK, slot.Remedy = true, ""
-	}
-	checks := []Finding{slot}
-	if s.receiver.Exists && s.receiver.Active {
+		out.add("slot", informs, fmt.Sprintf("read the log of %s", s.toRegion),
+			"slot %q on %s is not active: the standby is not connected", s.to.Slot, s.fromRegion)
+	default:
+		out.add("slot", true, "", "%s uses slot %q, which is active", s.toRegion, s.to.Slot)
 		behind := s.from.Current.Minus(s.receiver.Replayed)
-		checks = append(checks,
-			Finding{Name: "streaming", OK: s.receiver.State == "streaming" || !s.planned, Detail: fmt.Sprintf("replication to %s is in state %q", s.toRegion, s.receiver.State),
-				Remedy: "wait until it has caught up"},
-			Finding{Name: "lag", OK: s.maxLag <= 0 || behind <= s.maxLag || !s.planned,
-				Detail: fmt.Sprintf("%s has %d bytes to replay, at most %d are allowed", s.toRegion, behind, s.maxLag),
-				Remedy: "wait until it has caught up: while it replays, nobody can write"})
+		out.add("streaming", s.receiver.State == "streaming" || informs, "wait until it has caught up",
+			"replication to %s is in state %q", s.toRegion, s.receiver.State)
+		out.add("lag", s.maxLag <= 0 || behind <= s.maxLag || informs, "wait until it has caught up: while it replays, nobody can write",
+			"%s has %d bytes to replay, at most %d are allowed", s.toRegion, behind, s.maxLag)
 	}
-	for i := range checks {
-		if checks[i].OK {
-			checks[i].Remedy = ""
-		}
-	}
-	return checks
+	return out
 }
 
 // controlled judges whether the old writer could be fenced.

@@ -84,12 +84,20 @@ func RequireRole(role string) func(*x509.Certificate) error {
 func (a *Agent) Run(ctx context.Context, listener net.Listener) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	// The agent answers all the more while its server starts, or cannot.
+	// What an earlier agent left is settled before anybody can give an order.
+	// Then the agent answers all the more while its server recovers, or cannot:
+	// a fence must not wait for that.
 	begun := make(chan struct{})
+	l, err := a.settle(ctx)
 	go func() {
 		defer close(begun)
-		if err := a.resume(work); err != nil {
+		if err == nil && l != nil {
+			err = a.server.awaitReady(work, l, a.StartLimit)
+		}
+		if err != nil {
 			a.opts.Log.Error("server not started", "because", err.Error())
+		} else if l != nil {
+			a.opts.Log.Info("server started", "pid", l.pid)
 		}
 	}()
 	defer func() {
@@ -114,44 +122,24 @@ func (a *Agent) Run(ctx context.Context, listener net.Listener) error {
 	}
 	patience, cancel := context.WithTimeout(work, 10*time.Second)
 	defer cancel()
-	err := srv.Shutdown(patience)
-	if err != nil {
+	ended := srv.Shutdown(patience)
+	if ended != nil {
 		stopWork() // ends the programs that the verb runs, by their group
-		err = srv.Close()
+		ended = srv.Close()
 	}
 	select {
 	case a.turn <- struct{}{}: // the verb has ended
 	case <-time.After(10 * time.Second):
-		err = errors.Join(err, fmt.Errorf("a verb of the agent of %s did not end", a.server.subject))
+		ended = errors.Join(ended, fmt.Errorf("a verb of the agent of %s did not end", a.server.subject))
 	}
 	<-served
-	return err
+	return ended
 }
 
-// resume starts the server when the agent starts, unless it is fenced or runs
-// already. Only the beginning has the turn: a fence must not wait for a
-// recovery.
-func (a *Agent) resume(ctx context.Context) error {
-	select {
-	case a.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	l, err := a.settle()
-	<-a.turn
-	if err != nil || l == nil {
-		return err
-	}
-	if err := a.server.awaitReady(ctx, l, a.StartLimit); err != nil {
-		return err
-	}
-	a.opts.Log.Info("server started", "pid", l.pid)
-	return nil
-}
-
-// settle mends what an earlier agent left half done: a mark that a recovery
-// took away, a configuration that a rewind replaced.
-func (a *Agent) settle() (*launched, error) {
+// settle mends what an earlier agent left half done, a mark that a recovery took
+// away, a configuration that a rewind replaced, and starts the server unless it
+// is fenced or runs already.
+func (a *Agent) settle(ctx context.Context) (*launched, error) {
 	a.mu.Lock()
 	fence, torn := a.memory.Fence, a.memory.Torn
 	a.mu.Unlock()
@@ -173,7 +161,7 @@ func (a *Agent) settle() (*launched, error) {
 	if torn {
 		return nil, errTorn(a.server.subject)
 	}
-	return a.server.launch()
+	return a.server.launch(ctx, a.StartLimit)
 }
 
 // errTorn is why data are not started that a rewind left half way.

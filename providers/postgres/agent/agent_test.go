@@ -240,6 +240,27 @@ func TestServerOutlivesItsAgentAndIsFoundAgain(t *testing.T) {
 	}
 }
 
+// TestAServerThatIsBeingStartedIsNeverTakenForOneThatIsOff: a fence that came in
+// between would confirm what is not so.
+func TestAServerThatIsBeingStartedIsNeverTakenForOneThatIsOff(t *testing.T) {
+	t.Parallel()
+	b := pgtest.WithAgents(t)
+	c := b.Client(t, pgtest.East)
+	for range 5 {
+		b.StopAgent(t, pgtest.East)
+		if err := b.Primary.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		b.StartAgent(t, pgtest.East) // it starts the server again
+		if st := do(t, c, agent.VerbStatus, agent.Order{Database: pgtest.Orders, Region: pgtest.East, Brief: true}); !st.Running {
+			t.Fatalf("the first answer of an agent that starts its server: %s; want it running", st.Detail)
+		}
+	}
+	if st := do(t, c, agent.VerbFence, order("run/fence", 5)); !st.Fenced || b.Primary.PID() != 0 {
+		t.Errorf("fence while it starts = %s, process %d; want it off", st.Detail, b.Primary.PID())
+	}
+}
+
 // TestCrashedPrimaryComesBackAsAStandby diverges the two histories and brings
 // the old primary back both ways.
 func TestCrashedPrimaryComesBackAsAStandby(t *testing.T) {

@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,11 +69,14 @@ func holder(pid int, dir string) (process, bool) {
 	if cwd, err := os.Readlink(proc + "/cwd"); err != nil || cwd != dir {
 		return process{}, false
 	}
+	// A process that is dying has lost its program before it closes its files
+	// and sockets, and leaves the directory last: until then it holds the data.
 	exe, err := os.Readlink(proc + "/exe")
-	if err != nil {
+	switch name := strings.TrimSuffix(filepath.Base(exe), " (deleted)"); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return process{}, false
-	}
-	if name := strings.TrimSuffix(filepath.Base(exe), " (deleted)"); name != "postgres" && name != "postmaster" {
+	case name != "postgres" && name != "postmaster":
 		return process{}, false // somebody's shell in the data directory
 	}
 	state, parent, ok := stat(pid)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -221,9 +222,11 @@ func (s *server) stopHard(ctx context.Context, limit time.Duration) error {
 	}
 }
 
-// launch starts the server's process and does not wait until it is ready. It
-// lives in a session of its own and does not notice the end of the agent.
-func (s *server) launch() (*launched, error) {
+// launch starts the server's process and does not wait until it is ready, only
+// until it can be seen to hold the data directory: before that, a fence would
+// find nobody and confirm what is not so. The process lives in a session of its
+// own and does not notice the end of the agent.
+func (s *server) launch(ctx context.Context, limit time.Duration) (*launched, error) {
 	if err := s.clearStale(); err != nil {
 		return nil, err
 	}
@@ -250,7 +253,30 @@ func (s *server) launch() (*launched, error) {
 	}
 	l := &launched{pid: cmd.Process.Pid, logFrom: from, ended: make(chan error, 1)}
 	go func() { l.ended <- cmd.Wait() }() // for as long as we live: it leaves no zombie behind
+	if err := s.awaitSeen(ctx, l, limit); err != nil {
+		_ = cmd.Process.Kill() // it has done nothing yet, and may have ended
+		return nil, err
+	}
 	return l, nil
+}
+
+// awaitSeen returns once a server that was launched is among the holders of the
+// data directory, or has ended, which is awaitReady's to explain.
+func (s *server) awaitSeen(ctx context.Context, l *launched, limit time.Duration) error {
+	for deadline := time.Now().Add(limit); exists(l.pid); {
+		ps, err := holders(s.DataDir)
+		if err != nil || slices.ContainsFunc(ps, func(p process) bool { return p.pid == l.pid }) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fault.Unavailablef(s.subject, "postgres runs as process %d and has not come to its data directory after %v", l.pid, limit).
+				Do("read %s", s.LogFile)
+		}
+		if err := sleep(ctx, poll); err != nil {
+			return fmt.Errorf("wait for %s to start: %w", s.subject, err)
+		}
+	}
+	return nil
 }
 
 // launched is a server's process that this agent started.

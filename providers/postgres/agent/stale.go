@@ -46,19 +46,18 @@ func readPidFile(dataDir string) (pidFile, error) {
 // the lock of its socket. It refuses while any process holds the data
 // directory.
 func ClearStale(dataDir string) error {
+	f, fileErr := readPidFile(dataDir)
+	// Only then look who is there: a server writes the file once it can be seen.
 	pids, err := Processes(dataDir)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(pids) > 0 {
+	case len(pids) > 0:
 		return fault.Conflictf("data directory "+dataDir, "process %d holds it", pids[0])
-	}
-	f, err := readPidFile(dataDir)
-	if errors.Is(err, fs.ErrNotExist) {
+	case errors.Is(fileErr, fs.ErrNotExist):
 		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read a stale pid file: %w", err)
+	case fileErr != nil:
+		return fmt.Errorf("read a stale pid file: %w", fileErr)
 	}
 	if f.socket != "" {
 		// The lock may be a newer server's, on other data.

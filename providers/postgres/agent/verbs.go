@@ -251,7 +251,7 @@ func (a *Agent) startStandby(ctx context.Context, o Order, before Status) (Statu
 // startNow starts the server and lifts the fence last of all: until then a
 // crash leads back to a server that stays off.
 func (a *Agent) startNow(ctx context.Context, o Order) (Status, error) {
-	l, err := a.server.launch()
+	l, err := a.server.launch(ctx, o.limit(a.StartLimit))
 	if err != nil {
 		return Status{}, err
 	}

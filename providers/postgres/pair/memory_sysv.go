@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,19 +31,9 @@ func (s *Server) forget() error {
 	if err != nil {
 		return nil // there is none: it ended by itself
 	}
-	// A process that was killed gives its memory back a little after it can
-	// no longer be seen to hold the data directory.
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
-		var seg unix.SysvShmDesc
-		if _, err := unix.SysvShmCtl(id, unix.IPC_STAT, &seg); err != nil {
-			return nil // gone meanwhile
-		}
-		if seg.Nattch == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			return nil // another server's, which has the same inode elsewhere
-		}
+	var seg unix.SysvShmDesc
+	if _, err := unix.SysvShmCtl(id, unix.IPC_STAT, &seg); err != nil || seg.Nattch > 0 {
+		return nil // gone meanwhile, or another server's, which has the same inode elsewhere
 	}
 	if _, err := unix.SysvShmCtl(id, unix.IPC_RMID, nil); err != nil {
 		return fmt.Errorf("remove the shared memory of %s: %w", s.Region, err)

@@ -174,7 +174,8 @@ func WithAgents(t testing.TB) *Beside {
 }
 
 // StartAgent starts the agent of a region, on the address it had before if it
-// had one, and returns that address.
+// had one, and returns that address once the agent answers: until then it may
+// still start its server.
 func (b *Beside) StartAgent(t testing.TB, region regions.ID) string {
 	t.Helper()
 	c := b.AgentConfig(Orders, region)
@@ -197,6 +198,16 @@ func (b *Beside) StartAgent(t testing.TB, region regions.ID) string {
 	r := &running{config: c, stop: stop, ended: make(chan error, 1)}
 	go func() { r.ended <- a.Run(ctx, l) }()
 	b.agents[region] = r
+	client, err := agent.NewClient(c.Listen, b.TLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	patience, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if _, err := client.Do(patience, agent.VerbStatus, agent.Order{Database: Orders, Region: region, Brief: true}); err != nil {
+		t.Fatalf("the agent of %s does not answer: %v", region, err)
+	}
 	return c.Listen
 }
 

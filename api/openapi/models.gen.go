@@ -462,6 +462,9 @@ type CheckRequest struct {
 type CheckResult struct {
 	Ok       bool          `json:"ok"`
 	Problems []TextProblem `json:"problems"`
+
+	// Warnings what is in order, though hardly as meant
+	Warnings []TextProblem `json:"warnings,omitempty,omitzero"`
 }
 
 // Config defines model for Config.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fairlead/api/openapi"
 	"fairlead/cmd/internal/config"
 )
 
@@ -14,24 +15,46 @@ func checkCommand() *cobra.Command {
 		Use:   "check PATH",
 		Short: "Name every problem of a configuration",
 		Long: `Read a configuration file, or a directory of them, with all zone files and runbooks that it names, and name
-every problem as FILE:LINE:COLUMN: what is wrong (what to do). Nothing is started and nobody is asked.`,
+every problem as FILE:LINE:COLUMN: what is wrong (what to do). What is in order, though hardly as meant, is a warning and does
+not make it fail. Nothing is started and nobody is asked.`,
 		Example: `  fairlead check /etc/fairlead/fairlead.yaml`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(args[0])
-			if problems, ok := errors.AsType[config.Problems](err); ok {
-				for _, p := range problems {
-					fmt.Fprintln(cmd.OutOrStdout(), p)
-				}
-				return fmt.Errorf("%s: %d problems", args[0], len(problems))
-			}
-			if err != nil {
+			problems, wrong := errors.AsType[config.Problems](err)
+			if err != nil && !wrong {
 				return err
 			}
-			f := c.Fleet
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is sound: %d regions, %d services, %d databases, %d zones, %d runbooks of its own\n",
-				args[0], len(f.Regions), len(f.Services), len(f.Databases), len(f.Zones), len(f.Runbooks))
-			return nil
+			result := openapi.CheckResult{Ok: !wrong, Problems: asTexts(problems)}
+			if c != nil {
+				result.Warnings = asTexts(c.Warnings)
+			}
+			err = show(cmd, result, func(p *page, _ openapi.CheckResult) {
+				for _, problem := range problems {
+					p.line("%s", problem)
+				}
+				if c == nil {
+					return
+				}
+				for _, w := range c.Warnings {
+					p.line("warning: %s", w)
+				}
+				f := c.Fleet
+				p.line("%s is sound: %d regions, %d services, %d databases, %d zones, %d runbooks of its own",
+					args[0], len(f.Regions), len(f.Services), len(f.Databases), len(f.Zones), len(f.Runbooks))
+			})
+			if err == nil && wrong {
+				return fmt.Errorf("%s: %d problems", args[0], len(problems))
+			}
+			return err
 		},
 	}
+}
+
+func asTexts(problems config.Problems) []openapi.TextProblem {
+	out := make([]openapi.TextProblem, len(problems))
+	for i, p := range problems {
+		out[i] = openapi.TextProblem{File: p.File, Line: p.Line, Column: p.Column, Problem: p.What, Remedy: p.Remedy}
+	}
+	return out
 }

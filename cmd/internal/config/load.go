@@ -27,12 +27,15 @@ type Config struct {
 	Node  Node
 	Fleet *regions.Fleet
 	Hash  string // SHA-256 of the fleet's content: the same content, the same hash
+	// Warnings is what is in force though hardly as meant.
+	Warnings Problems
 }
 
 type loader struct {
 	config   *Config
 	fleet    *regions.Fleet
 	problems Problems
+	warnings Problems
 	places   map[string]place
 	files    map[string]string // what the configuration names, and where that was read
 	// broken says that a file could not be parsed: what seems to be missing may
@@ -72,6 +75,7 @@ func Load(path string, further ...regions.Zone) (*Config, error) {
 		return nil, fmt.Errorf("hash configuration %s: %w", path, err)
 	}
 	sum := sha256.Sum256(content)
+	l.config.Warnings = l.warnings.sorted()
 	l.config.Fleet, l.config.Hash = l.fleet, hex.EncodeToString(sum[:])
 	l.config.Files = files
 	l.config.Files = append(l.config.Files, slices.Sorted(maps.Values(l.files))...)

@@ -99,6 +99,9 @@ func (l *loader) verifyZones(path string) {
 			l.note(l.at(index("zones", i), path), "", "zone %s: %v", z.Origin, err)
 			continue
 		}
+		for _, w := range parsed.Warnings {
+			l.warnings = append(l.warnings, Problem{File: w.File, Line: w.Line, Column: w.Column, What: w.Text, Remedy: w.Remedy})
+		}
 		sound = append(sound, parsed)
 	}
 	if len(sound) < len(l.fleet.Zones) || l.textOnly || l.broken {

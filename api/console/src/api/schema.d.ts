@@ -643,6 +643,8 @@ export interface components {
         CheckResult: {
             ok: boolean;
             problems: components["schemas"]["TextProblem"][];
+            /** @description what is in order, though hardly as meant */
+            warnings?: components["schemas"]["TextProblem"][];
         };
         Config: {
             /** @description of the fleet in force */

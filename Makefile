@@ -32,9 +32,11 @@ api/console/dist/index.html: $(CONSOLE)
 test: ## everything, the race detector on, with real databases and a real browser
 	@.ci/needs go node postgres chromium dig knot nsd bind9
 	@$(MAKE) --no-print-directory build lint
-	cd api/console && npm run --silent check && npm run --silent types:check && npm run --silent test && npm run --silent test:e2e
-	@export FAIRLEAD_REQUIRE_ALL=1; { \
+	cd api/console && npm run --silent check && npm run --silent types:check && npm run --silent test
+	@export FAIRLEAD_REQUIRE_ALL=1; walked=$$(mktemp); trap 'rm -f "$$walked"' EXIT; { \
+	  (cd api/console && npm run --silent test:e2e) >"$$walked" 2>&1 & browser=$$!; \
 	  go test -race -json -timeout 15m $$(go list ./... | grep -vE '$(WORLDS)') || failed=1; \
+	  wait $$browser || { failed=1; echo '{"Action":"fail","Package":"api/console, in a browser"}'; }; cat "$$walked"; \
 	  go test -race -json -timeout 15m -p 1 $$(go list ./... | grep -E '$(WORLDS)') || failed=1; \
 	  exit $${failed:-0}; } | go run .ci/summary.go
 

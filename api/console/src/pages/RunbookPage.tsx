@@ -5,13 +5,13 @@ import type { Database, Plan, Runbook, RunbookParam, Whoami } from "../api/clien
 import { intentKey, usePreview, useRunbook, useStart, useStatus, type Intent } from "../api/queries";
 import { Age } from "../parts/Age";
 import { Facts } from "../parts/Facts";
-import { FaultNote, stop } from "../parts/FaultNote";
+import { FaultNote } from "../parts/FaultNote";
 import { ArrowIcon } from "../parts/icons";
 import { Mark } from "../parts/Mark";
 import { useSettled } from "../parts/now";
 import { Empty, PageHead, Panel, Waiting } from "../parts/Panel";
 import { Said } from "../parts/Said";
-import { bytes, short, span } from "../state/format";
+import { bytes, short, span, stop } from "../state/format";
 import css from "./RunbookPage.module.css";
 import { PlannedSteps } from "./run/Steps";
 

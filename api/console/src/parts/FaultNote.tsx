@@ -27,7 +27,3 @@ export function FaultNote({ error, retry }: { error: unknown; retry?: () => void
     </div>
   );
 }
-
-export function stop(text: string): string {
-  return /[.!?…:]$/.test(text) ? text : `${text}.`;
-}

@@ -1,4 +1,4 @@
-import { stop } from "./FaultNote";
+import { stop } from "../state/format";
 
 /** What to do, with a command of the program set apart so that it can be copied whole. */
 export function Remedy({ text }: { text: string }) {

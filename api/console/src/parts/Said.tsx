@@ -1,6 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import type { Status } from "../api/client";
-import { stop } from "./FaultNote";
+import { stop } from "../state/format";
 
 /**
  * What the program said, as a sentence: with a capital unless it begins with a

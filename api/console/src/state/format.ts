@@ -137,3 +137,8 @@ export function withUnit(name: string, value: string): string {
   if (/(^|_)seconds(_|$)/.test(name)) return span(Number(value) * 1000);
   return value;
 }
+
+/** A sentence with its full stop, unless it ends with a mark of its own. */
+export function stop(text: string): string {
+  return /[.!?…:]$/.test(text) ? text : `${text}.`;
+}

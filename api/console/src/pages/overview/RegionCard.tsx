@@ -2,7 +2,7 @@ import { Link } from "wouter";
 import type { Region, Service } from "../../api/client";
 import { Age } from "../../parts/Age";
 import { Mark } from "../../parts/Mark";
-import { stop } from "../../parts/FaultNote";
+import { stop } from "../../state/format";
 import { useNow } from "../../parts/now";
 import { Said } from "../../parts/Said";
 import { Tag } from "../../parts/Tag";

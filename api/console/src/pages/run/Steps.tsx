@@ -1,11 +1,10 @@
 import type { Execution, PlannedStep, Step } from "../../api/client";
 import { Age, Elapsed } from "../../parts/Age";
-import { stop } from "../../parts/FaultNote";
 import { Mark } from "../../parts/Mark";
 import { Empty } from "../../parts/Panel";
 import { Said } from "../../parts/Said";
 import { Tag } from "../../parts/Tag";
-import { count, withUnit } from "../../state/format";
+import { count, withUnit, stop } from "../../state/format";
 import { stepLook } from "../../state/words";
 import { parseChecks } from "./checks";
 import css from "./Steps.module.css";

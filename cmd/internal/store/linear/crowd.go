@@ -32,6 +32,7 @@ type Crowd struct {
 	Regions  []regions.ID // that they drain
 	Writers  []regions.ID // that may write
 	Patience time.Duration
+	Pause    time.Duration // the longest that somebody rests between two acts
 	Seed     uint64
 
 	mu      sync.Mutex
@@ -53,6 +54,7 @@ func (c *Crowd) Run(ctx context.Context, most int) ([]porcupine.Operation, error
 					return
 				}
 				p.act(ctx, n)
+				time.Sleep(time.Duration(p.dice.Int64N(int64(c.Pause) + 1)))
 			}
 		})
 	}

@@ -31,6 +31,8 @@ var ErrUnanswered = errors.New("no listed server answered")
 type Resolver struct {
 	Servers []netip.AddrPort
 	Client  netip.Prefix // sent as EDNS client subnet; the zero prefix sends none
+	// Dial connects from somewhere else than this process is; nil from here.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Answer is one reply, as it came.
@@ -116,7 +118,11 @@ func (r Resolver) ask(ctx context.Context, server netip.AddrPort, name string, t
 	if err != nil {
 		return Answer{}, err
 	}
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server))
+	dial := r.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, "udp", server.String())
 	if err != nil {
 		return Answer{}, err
 	}

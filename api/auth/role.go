@@ -33,6 +33,14 @@ const (
 	Tokens   Verb = "tokens"   // see, create and revoke tokens
 )
 
+// phrase is the verb as it reads after "may" in a sentence.
+func (v Verb) phrase() string {
+	if v == Tokens {
+		return "manage tokens"
+	}
+	return string(v)
+}
+
 // Verbs returns all verbs, from the harmless to the powerful.
 func Verbs() []Verb {
 	return []Verb{View, Check, Audit, Drain, Restore, Override, Freeze, Run, Operate, Approve, Tokens}

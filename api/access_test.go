@@ -92,7 +92,7 @@ func TestWithTokensNobodyIsNobody(t *testing.T) {
 			t.Errorf("GET %s without a token: %s", path, a.body)
 		}
 	}
-	for _, path := range []string{"/livez", "/readyz", "/"} {
+	for _, path := range []string{"/livez", "/readyz", "/", "/api/v1/openapi.json"} {
 		if a := s.get(path); a.code != 200 {
 			t.Errorf("GET %s without a token: %d", path, a.code)
 		}

@@ -10,7 +10,7 @@ import (
 // verbs says what each operation of the document is an act of. An operation
 // that is missing here is refused to everybody, and a test finds it.
 var verbs = map[string]auth.Verb{
-	"getOpenapi": auth.View, "getStatus": auth.View, "listRegions": auth.View, "listServices": auth.View,
+	"getOpenapi": open, "getStatus": auth.View, "listRegions": auth.View, "listServices": auth.View,
 	"listDatabases": auth.View, "listNodes": auth.View, "explain": auth.View,
 	"drainRegion": auth.Drain, "restoreRegion": auth.Restore,
 	"listOverrides": auth.View, "createOverride": auth.Override, "endOverride": auth.Override,

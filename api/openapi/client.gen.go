@@ -228,7 +228,7 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/nodes (the `ListNodes` operationId).
 	ListNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetOpenapi This document
+	// GetOpenapi This document; needs no token, since it is the same everywhere
 	//
 	// Corresponds with GET /api/v1/openapi.json (the `GetOpenapi` operationId).
 	GetOpenapi(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -740,7 +740,7 @@ func (c *Client) ListNodes(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
-// GetOpenapi This document
+// GetOpenapi This document; needs no token, since it is the same everywhere
 //
 // Corresponds with GET /api/v1/openapi.json (the `GetOpenapi` operationId).
 func (c *Client) GetOpenapi(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2726,7 +2726,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/nodes (the `ListNodes` operationId).
 	ListNodesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListNodesResponse, error)
 
-	// GetOpenapiWithResponse This document
+	// GetOpenapiWithResponse This document; needs no token, since it is the same everywhere
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4855,7 +4855,7 @@ func (c *ClientWithResponses) ListNodesWithResponse(ctx context.Context, reqEdit
 	return ParseListNodesResponse(rsp)
 }
 
-// GetOpenapiWithResponse This document
+// GetOpenapiWithResponse This document; needs no token, since it is the same everywhere
 //
 // Returns a wrapper object for the known response body format(s).
 //

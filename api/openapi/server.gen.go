@@ -64,7 +64,7 @@ type ServerInterface interface {
 	// ListNodes Fairlead's own nodes
 	// (GET /api/v1/nodes)
 	ListNodes(c *gin.Context)
-	// GetOpenapi This document
+	// GetOpenapi This document; needs no token, since it is the same everywhere
 	// (GET /api/v1/openapi.json)
 	GetOpenapi(c *gin.Context)
 	// ListOverrides Overrides in force or on hold

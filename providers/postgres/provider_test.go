@@ -48,6 +48,11 @@ func TestSwitchoverUnderLoadAndBackLosesNothing(t *testing.T) {
 		after := switchover(t, p, n+1, way.from.Region, way.to.Region)
 		after.do("slot")
 		after.do("reprotect")
+		for _, m := range p.Status(t.Context()) { // said at once, not after the standby's next checkpoint
+			if m.Err != nil || m.Facts.Timeline != uint32(i+2) {
+				t.Errorf("after switchover %d: %s; want both on timeline %d", i+1, m, i+2)
+			}
+		}
 		time.Sleep(500 * time.Millisecond)
 	}
 	c.end()

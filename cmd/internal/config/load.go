@@ -66,7 +66,7 @@ func Load(path string, further ...regions.Zone) (*Config, error) {
 		l.files[z.File] = z.File
 		l.fleet.Zones = append(l.fleet.Zones, z)
 	}
-	l.verify(path)
+	l.verify(files[0])
 	if len(l.problems) > 0 {
 		return nil, l.problems.sorted()
 	}

@@ -266,7 +266,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This document */
+        /** This document; needs no token, since it is the same everywhere */
         get: operations["getOpenapi"];
         put?: never;
         post?: never;

@@ -31,6 +31,9 @@ every problem as FILE:LINE:COLUMN: what is wrong (what to do). Nothing is starte
 			f := c.Fleet
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is sound: %d regions, %d services, %d databases, %d zones, %d runbooks of its own\n",
 				args[0], len(f.Regions), len(f.Services), len(f.Databases), len(f.Zones), len(f.Runbooks))
+			for _, w := range c.Warnings() {
+				fmt.Fprintln(cmd.OutOrStdout(), "warning: "+w)
+			}
 			return nil
 		},
 	}

@@ -158,6 +158,7 @@ func (l *loader) read(file string, text []byte) {
 		"databases": func(n ast.Node, p string) { l.databases(t, n, p) },
 		"zones":     func(n ast.Node, p string) { l.zones(t, n, p) },
 		"runbooks":  func(n ast.Node, p string) { l.runbooks(t, n, p) },
+		"recovery":  func(n ast.Node, p string) { l.recovery(t, n, p) },
 	})
 }
 

@@ -101,6 +101,7 @@ func (n *Node) follow(ctx context.Context) error {
 // was set back, or begun anew by a node without a memory. What is decided then
 // reaches nobody who knew more, and people must be told.
 func (n *Node) compare(ctx context.Context, d *regions.Decided) {
+	n.followed.Store(d.Incarnation)
 	known := n.decided()
 	if known.Newer(d) {
 		// What was decided here is known before the watch tells of it, so what

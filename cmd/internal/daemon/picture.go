@@ -109,6 +109,9 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 		raise("config", regions.Warning, "configuration "+v.Config.Source, "mend the file; it is read again by itself",
 			since, "the newest file was refused, the one before is in force: %s", v.Config.Problem)
 	}
+	if w := n.settings.Witness(); w != "" {
+		raise("witness", regions.Warning, "control nodes", "add a control node without dns and probe in a third place, see the manual", n.began, "%s", w)
+	}
 	if keys := n.source.later(); len(keys) > 0 {
 		raise("restart", regions.Warning, "configuration "+v.Config.Source, "restart this node when it suits, one node after the other",
 			n.source.now().LoadedAt, "%s changed since this node started, and applies once it is restarted", strings.Join(keys, " and "))
@@ -139,7 +142,9 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 		}
 		raise(id, regions.Warning, subject, "mend the configuration", served.At, "%s", p.Reason)
 	}
-	if b := n.setBack.Load(); b != nil {
+	if err := n.past(); err != nil {
+		raise("superseded", regions.Critical, "store", n.leavePast(), n.began, "%s", sentence(err))
+	} else if b := n.setBack.Load(); b != nil {
 		raise("set-back", regions.Critical, "store", "restore the newest backup of the store; if the store is right, stop this node, move decided and memory.json out of its data directory, and start it again", b.at, "%s", b.text)
 	}
 	if text, since, any := n.troubles.sentence(); any {

@@ -16,6 +16,9 @@ func (s *Store) begin(ctx context.Context) error {
 	m := s.set.Remembered()
 	incarnation, sentence := uint64(1), "the store begins, incarnation 1"
 	if m != nil {
+		if err := s.set.Superseded(m.Incarnation); err != nil {
+			return err
+		}
 		incarnation = m.Incarnation + 1
 		sentence = fmt.Sprintf("the store begins anew, incarnation %d, with what %s remembers of generation %d of incarnation %d: %d overrides, %d writers",
 			incarnation, s.set.Node, m.Generation, m.Incarnation, len(m.Overrides), len(m.Writers))

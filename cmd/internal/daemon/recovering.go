@@ -1,0 +1,84 @@
+package daemon
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"fairlead/cmd/internal/etcd"
+	"fairlead/cmd/internal/recovery"
+	"fairlead/cmd/internal/store"
+	"fairlead/regions"
+)
+
+// recovering is an order that this node carries out as it starts: it begins a
+// new incarnation alone, by the signatures of people.
+type recovering struct {
+	order  *recovery.Order
+	people []string
+}
+
+// recoverFrom looks whether an order waits. One that may not be carried out
+// changes nothing: the node starts as if there were none, and says why.
+func (n *Node) recoverFrom(kept *regions.Decided) {
+	o, people, err := recovery.Pending(n.settings.DataDir, string(n.settings.Name), kept)
+	if err != nil {
+		n.log.Error("recovery order refused, nothing was changed", "problem", err.Error())
+		return
+	}
+	if o != nil {
+		n.log.Warn("this node recovers the cluster alone", "signed_by", strings.Join(people, ", "), "incarnation", o.Next, "from", o.From, "declared_lost", strings.Join(o.Lost, ", "))
+		n.recovering = &recovering{o, people}
+	}
+}
+
+// begin is how the store's member is to start.
+func (r *recovering) begin() etcd.Begin {
+	switch {
+	case r == nil:
+		return etcd.AsBefore
+	case r.order.From == recovery.FromReplica:
+		return etcd.Anew
+	}
+	return etcd.Forced
+}
+
+const recoverPause = 300 * time.Millisecond
+
+// carryOut begins the new incarnation in the store, and returns when it has,
+// or ctx ends. The order is put aside only after that: a crash before it
+// leads here again, and what is done already is not done twice.
+func (n *Node) carryOut(ctx context.Context) {
+	r := n.recovering
+	if r == nil {
+		return
+	}
+	o, told := r.order, ""
+	for ctx.Err() == nil {
+		_, err := n.store.Recover(ctx, store.Recovery{Nonce: o.Nonce, From: o.Incarnation, To: o.Next,
+			Author: o.Author, Why: o.Reason, Sentence: o.Sentence(r.people), Order: o.Record()})
+		if err == nil {
+			break
+		}
+		if problem := err.Error(); problem != told && ctx.Err() == nil {
+			n.log.Warn("the new incarnation has not begun yet", "problem", problem)
+			told = problem
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(recoverPause):
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	n.log.Warn("incarnation begun", "incarnation", o.Next, "signed_by", strings.Join(r.people, ", "))
+	if err := recovery.Settle(n.settings.DataDir, "carried-out"); err != nil {
+		n.log.Error("the recovery order was carried out and still lies there: remove it before this node restarts", "problem", err.Error())
+	}
+	if d, err := n.store.Decided(ctx); err == nil {
+		n.take(d)
+		n.keepNow(d)
+	}
+}

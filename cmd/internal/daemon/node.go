@@ -295,7 +295,7 @@ func (n *Node) openDoor() error {
 	loopback := api.IsLoopback(listener.Addr())
 	n.gate = auth.NewGate(file, n.store, loopback, n.log)
 	parts := api.Parts{
-		Overview: picture{n}, Explainer: explainer{n}, Overrider: acts{n}, Freezer: acts{n}, Library: runs{n}, Runs: runs{n}, Commander: runs{n},
+		Overview: picture{n}, Explainer: explainer{n}, Overrider: acts{n}, Freezer: acts{n}, Glass: acts{n}, Library: runs{n}, Runs: runs{n}, Commander: runs{n},
 		Auditor: record{n}, Historian: record{n}, Configuration: settings{n}, Readiness: settings{n},
 		Gate: n.gate, Stream: n.stream, Log: n.log.With("part", "api"), Node: string(n.settings.Name),
 		Console: console.Handler(), Metrics: n.metrics(), Loopback: loopback,

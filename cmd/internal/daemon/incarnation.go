@@ -72,10 +72,14 @@ func (n *Node) leavePast() string {
 	return "stop this node, move store out of its data directory, and let it join the cluster that went on; until then run it with --roles probe,dns"
 }
 
-// past is the same of the store that this node follows, for people; nil while
-// nothing of it is known.
+// past is the same of the store that this node follows, for people. Where
+// none was reached it is about the decided state that this node has: members of
+// the past are told by the others that they were removed, and stop.
 func (n *Node) past() error {
 	incarnation := n.followed.Load()
+	if d := n.decided(); incarnation == 0 && d != nil {
+		incarnation = d.Incarnation
+	}
 	if incarnation == 0 {
 		return nil
 	}

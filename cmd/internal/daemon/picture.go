@@ -66,6 +66,8 @@ func (n *Node) nodes(now time.Time, d *regions.Decided) []openapi.Node {
 			node.Problem = "never heard since this node started"
 		case h.silent:
 			node.Problem = fmt.Sprintf("silent for %v", now.Sub(h.at).Round(time.Second))
+		case d != nil && h.incarnation > 0 && h.incarnation < d.Incarnation:
+			node.Problem = fmt.Sprintf("of the past: it goes by incarnation %d, and incarnation %d has begun", h.incarnation, d.Incarnation)
 		}
 		if why := n.peers.Trouble(peer.Name); why != nil && node.Problem != "" {
 			node.Problem += ": " + why.Error()
@@ -101,7 +103,8 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 	raise := func(id string, severity regions.Severity, subject, remedy string, since time.Time, format string, args ...any) {
 		out = append(out, regions.Alarm{ID: id, Severity: severity, Subject: subject, Sentence: fmt.Sprintf(format, args...), Remedy: remedy, Since: since})
 	}
-	if !v.Store.Reachable {
+	past := n.past()
+	if !v.Store.Reachable && past == nil {
 		raise("store", regions.Critical, "store", "bring a majority of the control nodes back; answers and failover of stateless traffic go on meanwhile",
 			v.Store.Since, "nothing can be decided: %s", v.Store.Problem)
 	}
@@ -142,8 +145,8 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 		}
 		raise(id, regions.Warning, subject, "mend the configuration", served.At, "%s", p.Reason)
 	}
-	if err := n.past(); err != nil {
-		raise("superseded", regions.Critical, "store", n.leavePast(), n.began, "%s", sentence(err))
+	if past != nil {
+		raise("superseded", regions.Critical, "store", n.leavePast(), n.began, "%s", sentence(past))
 	} else if b := n.setBack.Load(); b != nil {
 		raise("set-back", regions.Critical, "store", "restore the newest backup of the store; if the store is right, stop this node, move decided and memory.json out of its data directory, and start it again", b.at, "%s", b.text)
 	}

@@ -17,14 +17,14 @@ func (w *World) Glass(context.Context) (openapi.BreakGlass, error) {
 	return openapi.BreakGlass{Cluster: "world", Incarnation: 1, Sequence: 4, MaySign: []string{"alice", "bob"}, Needed: 1}, nil
 }
 
-// BreakGlass implements [api.GlassBreaker]: the world knows nobody's key.
+// BreakGlass implements [api.GlassBreaker]: the world reads none.
 func (w *World) BreakGlass(_ context.Context, bundle string) (openapi.BreakGlass, error) {
 	leave, err := w.enter()
 	if err != nil {
 		return openapi.BreakGlass{}, err
 	}
 	defer leave()
-	return openapi.BreakGlass{}, fault.Deniedf("break-glass bundle", "nobody's signature is known here").Do("sign it")
+	return openapi.BreakGlass{}, fault.Invalidf("break-glass bundle", "cannot be read").Do("take the file again from who made it")
 }
 
 // EndGlass implements [api.GlassBreaker].

@@ -56,6 +56,13 @@ func TestGlassIsBrokenWithoutAStoreAndEndedInWriting(t *testing.T) {
 		}
 	}
 
+	more := people(t, keys, "dan")
+	p.edit(t, "  threshold: 2\n  keys:\n", "  threshold: 2\n  keys:\n"+more[strings.Index(more, "    dan"):])
+	p.alarm(t, "recovery", "recovery keys change", "dan")
+	if said := do("audit", "list"); lacks(said, "recovery keys change: before, 2 of alice, bob, carol") != "" {
+		t.Errorf("the record does not say that the keys were changed: %s", said)
+	}
+
 	etcd.stop(t)
 	p.alarm(t, "store", "nothing can be decided")
 	refused(bundle("unsigned", nil, "--order", "drain us-east"), "1 people must sign", "nobody has")

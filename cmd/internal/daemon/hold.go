@@ -26,7 +26,8 @@ func (n *Node) take(d *regions.Decided) {
 	if !d.Newer(n.newest.Load()) {
 		return
 	}
-	n.newest.Store(d)
+	before := n.newest.Swap(d)
+	n.noteKeys(before, d)
 	n.spread(d)
 	offer(n.unkept, d)
 }

@@ -70,6 +70,7 @@ type Node struct {
 	followed   atomic.Uint64 // the incarnation of the store that this node follows; 0 if none was seen
 	ownEpoch   atomic.Pointer[regions.SignedEpoch]
 	glass      glass
+	newKeys    atomic.Pointer[setBack] // how the recovery keys have changed since this process began
 
 	probes    *probe.Schedule
 	inbox     *feed.Inbox

@@ -145,6 +145,9 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 		}
 		raise(id, regions.Warning, subject, "mend the configuration", served.At, "%s", p.Reason)
 	}
+	if k := n.newKeys.Load(); k != nil && now.Sub(k.at) < keysShown {
+		raise("recovery-keys", regions.Warning, "recovery", "nothing, if it was meant; else put the keys back and find out who changed them: fairlead audit list", k.at, "%s", k.text)
+	}
 	if past != nil {
 		raise("superseded", regions.Critical, "store", n.leavePast(), n.began, "%s", sentence(past))
 	} else if b := n.setBack.Load(); b != nil {

@@ -82,3 +82,18 @@ func (n *Node) carryOut(ctx context.Context) {
 		n.keepNow(d)
 	}
 }
+
+// keysShown is how long people are told that the recovery keys have changed.
+const keysShown = 24 * time.Hour
+
+// noteKeys tells people that others may now recover the cluster and break
+// glass: by a new configuration, or because a store of before came back.
+func (n *Node) noteKeys(before, after *regions.Decided) {
+	if before == nil || before.Fleet == nil || after.Fleet == nil {
+		return
+	}
+	if change := before.Fleet.Recovery.Change(after.Fleet.Recovery); change != "" {
+		n.log.Warn("recovery keys", "change", change, "generation", after.Generation)
+		n.newKeys.Store(&setBack{text: change, at: time.Now()})
+	}
+}

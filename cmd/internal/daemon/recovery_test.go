@@ -304,3 +304,65 @@ func TestASurvivorGoesOnBySignatureAndTheOthersComeBackInVain(t *testing.T) {
 		}
 	}
 }
+
+// TestASurvivorWhoseStoreIsDamagedGoesOnFromItsCopy: then writers, overrides
+// and the fleet are what is left, and whoever was left behind is refused just
+// the same.
+func TestASurvivorWhoseStoreIsDamagedGoesOnFromItsCopy(t *testing.T) {
+	t.Parallel()
+	_, port, _ := net.SplitHostPort(openShop(t, address("127.11.0.1")).address)
+	openShop(t, "127.21.0.1:"+port)
+	openShop(t, "127.31.0.1:"+port)
+	c := newCluster(t, atoi(t, port), "")
+	keys := t.TempDir()
+	c.withAnswerer(t, people(t, keys, "alice", "bob"))
+	for _, n := range c.nodes {
+		n.start(t)
+	}
+	survivor := c.nodes[2]
+	await(t, "after the start", "127.11.0.1", startLimit, c.nodes...)
+	drain(t, c.nodes[0], "us-east")
+	await(t, "us-east drained", "127.21.0.1", startLimit, c.nodes...)
+	for _, n := range c.nodes[:2] {
+		n.kill()
+	}
+	survivor.end(t)
+	data := filepath.Join(filepath.Dir(survivor.config), "data")
+	if err := os.WriteFile(filepath.Join(data, "store", "member", "snap", "db"), []byte("not a database any more"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	order := filepath.Join(keys, "order.json")
+	run := func(args ...string) outcome {
+		t.Helper()
+		o := fairlead(t, args...)
+		if o.code != 0 {
+			t.Fatalf("fairlead %s: %s%s", strings.Join(args, " "), o.stdout, o.stderr)
+		}
+		return o
+	}
+	o := run("recovery", "propose", "--config", survivor.config, "--from", "replica", "--lost", "node-1,node-2", "--author", "alice", "--reason", "fire", "--out", order)
+	if lacks(o.stdout, "audit trail, runs, and tokens of the store end here") != "" {
+		t.Errorf("the order does not say what is lost: %s", o.stdout)
+	}
+	for _, who := range []string{"alice", "bob"} {
+		run("recovery", "sign", order, "--key-file", filepath.Join(keys, who+".key"), "--yes")
+	}
+	run("recovery", "apply", order, "--config", survivor.config, "--yes")
+	survivor.start(t)
+	await(t, "what was drained stays so", "127.21.0.1", startLimit, survivor)
+	decide(t, func() error {
+		_, err := client.Get[openapi.Freeze](survivor.call(t).SetFreeze(t.Context(), openapi.FreezeRequest{Reason: "test", For: "1h"}))
+		return err
+	})
+	if g := survivor.glass(t); g.Incarnation != 2 || len(g.MaySign) != 2 {
+		t.Errorf("incarnation %d with keys of %v, want 2, and those from before", g.Incarnation, g.MaySign)
+	}
+	if o := run("audit", "list", "--server", "http://"+survivor.api); lacks(o.stdout, "begins anew", "alice and bob", "declared lost: node-1, node-2") != "" {
+		t.Errorf("the record does not say how it began: %s", o.stdout)
+	}
+	run("audit", "verify", "--server", "http://"+survivor.api)
+	survivor.end(t)
+	survivor.start(t)
+	restore(t, survivor)
+	await(t, "started again, it is the same cluster", "127.11.0.1", startLimit, survivor)
+}

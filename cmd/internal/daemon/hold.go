@@ -23,10 +23,11 @@ func (n *Node) decided() *regions.Decided { return n.newest.Load() }
 func (n *Node) take(d *regions.Decided) {
 	n.taking.Lock()
 	defer n.taking.Unlock()
-	if !d.Newer(n.newest.Load()) {
-		return
+	before := n.newest.Load()
+	if !d.Newer(before) || d.Fleet == nil && before != nil && before.Fleet != nil {
+		return // of a store that was begun anew and has no fleet yet: who restarts now must still know one
 	}
-	before := n.newest.Swap(d)
+	n.newest.Store(d)
 	n.noteKeys(before, d)
 	n.spread(d)
 	offer(n.unkept, d)

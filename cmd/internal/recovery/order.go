@@ -98,7 +98,7 @@ func consequences(d *regions.Decided, controls []Member, o *Order) []string {
 		fmt.Sprintf("%s: should any of them come back as they are, every node and agent that has seen incarnation %d refuses what they decide", strings.Join(o.Lost, ", "), o.Next),
 	}
 	if o.From == FromReplica {
-		all = append(all, "the audit trail, runs, and tokens of the store end here: only writers, overrides, the freeze and the fleet are taken over")
+		all = append(all, "the audit trail, runs, and tokens of the store end here: only writers, overrides and the freeze are taken over, and the fleet is that of the node's own files")
 	}
 	if rest := slices.DeleteFunc(slices.Clone(o.Survives), func(s string) bool { return s == o.Node }); len(rest) > 0 {
 		all = append(all, fmt.Sprintf("%s must join anew as members, with their store directories emptied", strings.Join(rest, ", ")))

@@ -2,13 +2,16 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
+	"fairlead/cmd/internal/config"
 	"fairlead/cmd/internal/etcd"
 	"fairlead/cmd/internal/recovery"
 	"fairlead/cmd/internal/store"
 	"fairlead/regions"
+	"fairlead/regions/fault"
 )
 
 // recovering is an order that this node carries out as it starts: it begins a
@@ -21,7 +24,13 @@ type recovering struct {
 // recoverFrom looks whether an order waits. One that may not be carried out
 // changes nothing: the node starts as if there were none, and says why.
 func (n *Node) recoverFrom(kept *regions.Decided) {
+	if !n.settings.Has(config.Control) || len(n.settings.Etcd) > 0 {
+		return // it has no store that could go on
+	}
 	o, people, err := recovery.Pending(n.settings.DataDir, string(n.settings.Name), kept)
+	if err == nil && o != nil {
+		err = n.heardOf(o)
+	}
 	if err != nil {
 		n.log.Error("recovery order refused, nothing was changed", "problem", err.Error())
 		return
@@ -30,6 +39,18 @@ func (n *Node) recoverFrom(kept *regions.Decided) {
 		n.log.Warn("this node recovers the cluster alone", "signed_by", strings.Join(people, ", "), "incarnation", o.Next, "from", o.From, "declared_lost", strings.Join(o.Lost, ", "))
 		n.recovering = &recovering{o, people}
 	}
+}
+
+// heardOf refuses an order for an incarnation that others have begun already,
+// as this node has heard, though it never got its decided state.
+func (n *Node) heardOf(o *recovery.Order) error {
+	for _, e := range n.loadMemory().Writers {
+		if e.Incarnation >= o.Next {
+			return errors.Join(fault.Conflictf("recovery order", "begins incarnation %d, and others have begun incarnation %d already", o.Next, e.Incarnation).
+				Do("%s", n.leavePast()), recovery.Settle(n.settings.DataDir, "refused"))
+		}
+	}
+	return nil
 }
 
 // begin is how the store's member is to start.

@@ -113,6 +113,18 @@ func (n *node) says(t *testing.T, id string, words ...string) {
 	t.Fatalf("%s has no alarm %s that says %q within %v: %s", n.name, id, words, startLimit, last)
 }
 
+// logs waits until a node has logged some words.
+func (n *node) logs(t *testing.T, words string) {
+	t.Helper()
+	var text []byte
+	for began := time.Now(); time.Since(began) < startLimit; time.Sleep(5 * time.Millisecond) {
+		if text, _ = os.ReadFile(n.log.Name()); strings.Contains(string(text), words) {
+			return
+		}
+	}
+	t.Fatalf("%s does not log %q within %v", n.name, words, startLimit)
+}
+
 // end stops the process as systemd does.
 func (n *node) end(t *testing.T) {
 	t.Helper()
@@ -127,8 +139,8 @@ func (n *node) end(t *testing.T) {
 	n.command = nil
 }
 
-// steady asks nodes again and again until the test ends, and fails it at the
-// first answer with an address that is not the one wanted.
+// steady asks nodes again and again until the test ends, a hundred times at
+// least, and fails it at the first answer with an address that is not the one wanted.
 func steady(t *testing.T, want string, nodes ...*node) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -136,8 +148,8 @@ func steady(t *testing.T, want string, nodes ...*node) {
 	for _, n := range nodes {
 		all.Go(func() {
 			asked := 0
-			for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
-				if got := n.answer(ctx); strings.HasPrefix(got, "[") && got != "["+want+"]" {
+			for ; ctx.Err() == nil || asked < 100; time.Sleep(20 * time.Millisecond) {
+				if got := n.answer(context.Background()); strings.HasPrefix(got, "[") && got != "["+want+"]" {
 					t.Errorf("%s answers %s, want nothing but %s any more", n.name, got, want)
 					return
 				}
@@ -236,6 +248,9 @@ func TestASurvivorGoesOnBySignatureAndTheOthersComeBackInVain(t *testing.T) {
 	}
 	survivor.end(t)
 	survivor.start(t)
+	survivor.logs(t, "recovers the cluster alone")
+	survivor.kill() // half way: wherever that is, the next start goes on
+	survivor.start(t)
 	began := time.Now()
 	drain(t, survivor, "us-east")
 	t.Logf("the survivor decides again %v after its start", time.Since(began).Round(100*time.Millisecond))
@@ -287,6 +302,22 @@ func TestASurvivorGoesOnBySignatureAndTheOthersComeBackInVain(t *testing.T) {
 	if err == nil || lacks(err.Error(), "incarnation 2 has begun") != "" {
 		t.Errorf("%s is asked to decide: %v; want it refused, as of the past", lost[1].name, err)
 	}
+	late := filepath.Join(keys, "late.json")
+	if o := fairlead(t, "recovery", "propose", "--config", lost[0].config, "--lost", "node-2,node-3", "--author", "bob", "--reason", "me too", "--out", late); o.code != 0 {
+		t.Fatal(o.stderr)
+	}
+	for _, who := range []string{"alice", "bob"} {
+		if o := sign(late, who); o.code != 0 {
+			t.Fatal(o.stderr)
+		}
+	}
+	if o := apply(late, lost[0]); o.code != 0 {
+		t.Fatal(o.stderr)
+	}
+	lost[0].end(t)
+	lost[0].start(t)
+	lost[0].logs(t, "others have begun incarnation 2 already")
+
 	answerer.says(t, "superseded", "incarnation 1", "incarnation 2 has begun", "store addresses")
 
 	survivor.start(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,8 +25,10 @@ import (
 // that no restart forgets what rules, nor that it was taken.
 type glass struct {
 	path string
-	mu   sync.Mutex
-	kept glassKept
+
+	mu      sync.Mutex
+	kept    glassKept
+	damaged string // why what ruled is not known any more; nothing once a bundle was taken
 }
 
 // glassKept is what lies on the disk.
@@ -53,21 +56,23 @@ const (
 	maxBundle  = 256 << 10
 )
 
-// openGlass reads what rules. A file that cannot be read is said and stops the
-// node: to go on without it would take back what people ordered, and take
-// again what they ended.
+// openGlass reads what rules. A file that is damaged is put aside and told
+// until the next bundle: a node must not stay down for it, though it has
+// forgotten what people ordered, and which bundles it has taken.
 func (n *Node) openGlass() error {
-	n.glass.path = filepath.Join(n.settings.DataDir, glassFile)
-	text, err := os.ReadFile(n.glass.path)
+	g := &n.glass
+	g.path = filepath.Join(n.settings.DataDir, glassFile)
+	text, err := os.ReadFile(g.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &n.glass.kept)
-	}
 	if err != nil {
-		return fault.Invalidf("break-glass state "+n.glass.path, "cannot be read").Because(err).
-			Do("put it back from a copy; or remove it, and make a new bundle for what must still rule: without it an old bundle could be taken again")
+		return fault.Deniedf("break-glass state "+g.path, "cannot be read").Because(err).Do("give this user the right to read it")
+	}
+	if err := json.Unmarshal(text, &g.kept); err != nil {
+		g.kept, g.damaged = glassKept{}, fmt.Sprintf("%s was damaged, so this node has forgotten what was ordered past the store, and which bundles it has taken: %v", g.path, err)
+		n.log.Error("break-glass state", "problem", g.damaged)
+		return os.Rename(g.path, g.path+".damaged")
 	}
 	return nil
 }
@@ -92,9 +97,16 @@ func (g *glass) keep(next glassKept) error {
 		err = disk.Replace(g.path, text, 0o600)
 	}
 	if err == nil {
-		g.kept = next
+		g.kept, g.damaged = next, ""
 	}
 	return err
+}
+
+// trouble says what is wrong with what is kept; nothing if all is well.
+func (g *glass) trouble() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.damaged
 }
 
 // takeBundle carries a bundle out, if it may, and returns what now rules. It

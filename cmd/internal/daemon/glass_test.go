@@ -89,6 +89,17 @@ func TestGlassIsBrokenWithoutAStoreAndEndedInWriting(t *testing.T) {
 		p.answers(t, "www.shop.example", 0, eu)
 		refused(first, "taken here already")
 	})
+	t.Run("a damaged memory of it keeps no node down, and is told", func(t *testing.T) {
+		p.end(t)
+		whole := p.read(t, filepath.Join("data", "break-glass.json"))
+		p.write(t, filepath.Join("data", "break-glass.json"), whole[:len(whole)/2])
+		p.start(t)
+		p.alarm(t, "node-1", "break-glass.json was damaged", "forgotten")
+		p.end(t)
+		p.write(t, filepath.Join("data", "break-glass.json"), whole)
+		p.start(t)
+		p.answers(t, "www.shop.example", 0, eu)
+	})
 	t.Run("a file is taken where there is no API", func(t *testing.T) {
 		second := bundle("second", []string{"bob"}, "--order", "drain us-east", "--order", "force-down eu-central")
 		text, err := os.ReadFile(second)

@@ -145,6 +145,9 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 		}
 		raise(id, regions.Warning, subject, "mend the configuration", served.At, "%s", p.Reason)
 	}
+	if text := n.glass.trouble(); text != "" {
+		raise("break-glass-state", regions.Critical, "node "+string(n.settings.Name), "hand in a new bundle, with a sequence above each before, that says what is to rule here now; or one without orders", n.began, "%s", text)
+	}
 	if k := n.newKeys.Load(); k != nil && now.Sub(k.at) < keysShown {
 		raise("recovery-keys", regions.Warning, "recovery", "nothing, if it was meant; else put the keys back and find out who changed them: fairlead audit list", k.at, "%s", k.text)
 	}

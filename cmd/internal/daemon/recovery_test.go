@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -205,6 +206,25 @@ func TestASurvivorGoesOnBySignatureAndTheOthersComeBackInVain(t *testing.T) {
 	_, err := client.Get[openapi.SteeringResult](survivor.call(t).DrainRegion(t.Context(), "us-east", openapi.DrainRequest{Reason: "test"}))
 	if err == nil {
 		t.Fatal("one of three decides alone, without anybody's signature")
+	}
+
+	// Meanwhile a node that only answers takes what people sign, and what ends it.
+	for sequence, want := range []string{"127.21.0.1", "127.11.0.1"} {
+		file := filepath.Join(keys, fmt.Sprintf("bundle-%d.json", sequence))
+		args := []string{"bundle", "make", "--cluster", before.Cluster, "--incarnation", "1", "--sequence", fmt.Sprint(sequence + 1), "--author", "bob", "--reason", "fire", "--out", file}
+		if sequence == 0 {
+			args = append(args, "--order", "drain us-east")
+		}
+		for _, o := range []outcome{fairlead(t, args...), fairlead(t, "bundle", "sign", file, "--key-file", filepath.Join(keys, "bob.key"), "--yes")} {
+			if o.code != 0 {
+				t.Fatal(o.stderr)
+			}
+		}
+		drop := filepath.Join(filepath.Dir(answerer.config), "data", "bundles")
+		if err := errors.Join(os.MkdirAll(drop, 0o700), os.Rename(file, filepath.Join(drop, filepath.Base(file)))); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "a bundle was dropped as a file", want, startLimit, answerer)
 	}
 
 	order := filepath.Join(keys, "order.json")

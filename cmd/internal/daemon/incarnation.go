@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"fairlead/cmd/internal/store"
 	"fairlead/providers"
 	"fairlead/regions"
 	"fairlead/regions/fault"
@@ -124,4 +125,36 @@ func sentence(err error) string {
 		return f.Problem
 	}
 	return err.Error()
+}
+
+// leaveEvery is how often a node that follows a store of the past looks for
+// the one that went on, and keptOut how often one that has found it looks
+// whether those it left have joined again.
+const (
+	leaveEvery = 2 * time.Second
+	keptOut    = 30 // times that
+)
+
+// leave makes a node without a store of its own use those control nodes that
+// went on, if it was taken in by those that were left behind.
+func (n *Node) leave(ctx context.Context) {
+	tick := time.NewTicker(leaveEvery)
+	defer tick.Stop()
+	for turn := 0; ; {
+		turn++
+		if past := n.past() != nil; past || n.highest() > 1 && turn%keptOut == 0 {
+			n.db.Choose(ctx, !past, func(ctx context.Context, kv store.KV) error {
+				incarnation, err := store.IncarnationOf(ctx, kv)
+				if err != nil || incarnation == 0 {
+					return err
+				}
+				return n.superseded(incarnation)
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }

@@ -322,7 +322,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	loops := []func(context.Context) error{
 		n.judge.Run, n.publisher.Run, n.remember, n.runStore, n.store.Run, n.follow, n.equip, n.keep, n.reloads,
-		forever(n.followLeader), forever(n.carryOut), forever(n.watchGlass), forever(n.publishEntries), forever(n.publishHistory),
+		forever(n.followLeader), forever(n.carryOut), forever(n.leave), forever(n.watchGlass), forever(n.publishEntries), forever(n.publishHistory),
 		func(ctx context.Context) error { return n.api.Run(ctx, n.apiListener) },
 	}
 	if n.settings.Has(config.Probe) {

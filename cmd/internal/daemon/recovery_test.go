@@ -354,6 +354,15 @@ func TestASurvivorGoesOnBySignatureAndTheOthersComeBackInVain(t *testing.T) {
 			t.Errorf("%s takes itself for incarnation %d, which it has not joined", n.name, g.Incarnation)
 		}
 	}
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // and a node that was taken in by their store finds its way back
+		status, err := client.Get[openapi.Status](answerer.call(t).GetStatus(t.Context()))
+		if err == nil && status.Freeze.Frozen {
+			break
+		}
+		if time.Since(began) > startLimit {
+			t.Fatalf("%s does not hear what is decided in incarnation 2: %v, %+v", answerer.name, err, status.Alarms)
+		}
+	}
 }
 
 // TestASurvivorWhoseStoreIsDamagedGoesOnFromItsCopy: then writers, overrides

@@ -22,6 +22,8 @@ var acts = []struct {
 	{auth.Restore, "POST", "/api/v1/regions/us-east/restore", `{"reason":"x"}`},
 	{auth.Override, "POST", "/api/v1/overrides", `{"region":"us-east","state":"up","reason":"x","for":"1h"}`},
 	{auth.Freeze, "POST", "/api/v1/freeze", `{"reason":"x","for":"1h"}`},
+	{auth.Override, "POST", "/api/v1/break-glass", `{"bundle":"{}"}`},
+	{auth.Override, "DELETE", "/api/v1/break-glass?reason=x", ``},
 	{auth.Freeze, "DELETE", "/api/v1/freeze?reason=x", ``},
 	{auth.Run, "POST", "/api/v1/executions", order},
 	{auth.Operate, "POST", "/api/v1/executions/r1/pause", `{"reason":"x"}`},

@@ -95,6 +95,14 @@ type Decision struct {
 	Overrides  []regions.Override
 }
 
+// GlassBreaker takes what people have signed past the store. What it returns
+// is how this node stands.
+type GlassBreaker interface {
+	Glass(ctx context.Context) (openapi.BreakGlass, error)
+	BreakGlass(ctx context.Context, bundle string) (openapi.BreakGlass, error)
+	EndGlass(ctx context.Context, reason string) (openapi.BreakGlass, error)
+}
+
 // Freezer stops automatic changes, and lets them go on again.
 type Freezer interface {
 	Freeze(ctx context.Context, reason string, d time.Duration) (*regions.Freeze, error)

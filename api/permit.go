@@ -15,6 +15,7 @@ var verbs = map[string]auth.Verb{
 	"drainRegion": auth.Drain, "restoreRegion": auth.Restore,
 	"listOverrides": auth.View, "createOverride": auth.Override, "endOverride": auth.Override,
 	"getFreeze": auth.View, "setFreeze": auth.Freeze, "endFreeze": auth.Freeze,
+	"getBreakGlass": auth.View, "applyBreakGlass": auth.Override, "endBreakGlass": auth.Override,
 	"listRunbooks": auth.View, "getRunbook": auth.View, "checkRunbook": auth.Check,
 	"listExecutions": auth.View, "getExecution": auth.View, "previewExecution": auth.View,
 	"startExecution": auth.Run, "operateExecution": anyOf,

@@ -30,6 +30,7 @@ type Parts struct {
 	Explainer     Explainer
 	Overrider     Overrider
 	Freezer       Freezer
+	Glass         GlassBreaker
 	Library       Library
 	Runs          Runs
 	Commander     Commander

@@ -451,6 +451,39 @@ type AuditVerification struct {
 	Sentence string `json:"sentence"`
 }
 
+// BreakGlass defines model for BreakGlass.
+type BreakGlass struct {
+	// Cluster a bundle must name it
+	Cluster string `json:"cluster"`
+	Id      string `json:"id,omitempty,omitzero"`
+
+	// Incarnation a bundle must name it
+	Incarnation int64 `json:"incarnation"`
+
+	// MaySign people whose keys this node knows
+	MaySign []string `json:"may_sign"`
+
+	// Needed how many of them must sign; 0 where nobody has a key
+	Needed int `json:"needed"`
+
+	// Orders such as drain us-east
+	Orders []string `json:"orders,omitempty,omitzero"`
+	Reason string   `json:"reason,omitempty,omitzero"`
+
+	// Rules a bundle is in force on this node
+	Rules bool `json:"rules"`
+
+	// Sequence the highest that this node has taken; a bundle must be above it
+	Sequence int64    `json:"sequence"`
+	SignedBy []string `json:"signed_by,omitempty,omitzero"`
+}
+
+// BreakGlassRequest defines model for BreakGlassRequest.
+type BreakGlassRequest struct {
+	// Bundle the signed file, as it is
+	Bundle string `json:"bundle"`
+}
+
 // CheckRequest defines model for CheckRequest.
 type CheckRequest struct {
 	// File the name to use in messages
@@ -1459,6 +1492,11 @@ type ListAuditParams struct {
 	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// EndBreakGlassParams defines parameters for EndBreakGlass.
+type EndBreakGlassParams struct {
+	Reason Reason `form:"reason" json:"reason"`
+}
+
 // StreamEventsParams defines parameters for StreamEvents.
 type StreamEventsParams struct {
 	LastEventId string `form:"last_event_id,omitempty" json:"last_event_id,omitempty,omitzero"`
@@ -1507,6 +1545,9 @@ type ListHistoryParams struct {
 	From  FromQuery  `form:"from,omitempty" json:"from,omitempty,omitzero"`
 	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
+
+// ApplyBreakGlassJSONRequestBody defines body for ApplyBreakGlass for application/json ContentType.
+type ApplyBreakGlassJSONRequestBody = BreakGlassRequest
 
 // CheckConfigJSONRequestBody defines body for CheckConfig for application/json ContentType.
 type CheckConfigJSONRequestBody = CheckRequest

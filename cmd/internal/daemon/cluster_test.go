@@ -386,16 +386,25 @@ func decide(t *testing.T, act func() error) {
 
 // externalEtcd is an etcd that belongs to nobody's node.
 type externalEtcd struct {
-	url    string
-	server *embed.Etcd
+	url, dir, peer string
+	server         *embed.Etcd
 }
 
 func startEtcd(t *testing.T) *externalEtcd {
 	t.Helper()
+	e := &externalEtcd{url: "http://" + address("127.0.0.1"), peer: "http://" + address("127.0.0.1"), dir: t.TempDir()}
+	t.Cleanup(func() { e.stop(t) })
+	e.again(t)
+	return e
+}
+
+// again starts it, with what it held before.
+func (e *externalEtcd) again(t *testing.T) {
+	t.Helper()
 	c := embed.NewConfig()
-	c.Dir = t.TempDir()
+	c.Dir = e.dir
 	c.LogLevel = "error"
-	client, peer := parse(t, "http://"+address("127.0.0.1")), parse(t, "http://"+address("127.0.0.1"))
+	client, peer := parse(t, e.url), parse(t, e.peer)
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
@@ -403,14 +412,12 @@ func startEtcd(t *testing.T) *externalEtcd {
 	if err != nil {
 		t.Fatalf("start an etcd: %v", err)
 	}
-	e := &externalEtcd{client.String(), server}
-	t.Cleanup(func() { e.stop(t) })
+	e.server = server
 	select {
 	case <-server.Server.ReadyNotify():
 	case <-time.After(startLimit):
 		t.Fatal("etcd is not ready")
 	}
-	return e
 }
 
 func (e *externalEtcd) stop(t *testing.T) {

@@ -66,6 +66,8 @@ func (n *Node) nodes(now time.Time, d *regions.Decided) []openapi.Node {
 			node.Problem = "never heard since this node started"
 		case h.silent:
 			node.Problem = fmt.Sprintf("silent for %v", now.Sub(h.at).Round(time.Second))
+		case d != nil && h.incarnation > 0 && h.incarnation < d.Incarnation:
+			node.Problem = fmt.Sprintf("of the past: it goes by incarnation %d, and incarnation %d has begun", h.incarnation, d.Incarnation)
 		}
 		if why := n.peers.Trouble(peer.Name); why != nil && node.Problem != "" {
 			node.Problem += ": " + why.Error()
@@ -101,13 +103,17 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 	raise := func(id string, severity regions.Severity, subject, remedy string, since time.Time, format string, args ...any) {
 		out = append(out, regions.Alarm{ID: id, Severity: severity, Subject: subject, Sentence: fmt.Sprintf(format, args...), Remedy: remedy, Since: since})
 	}
-	if !v.Store.Reachable {
+	past := n.past()
+	if !v.Store.Reachable && past == nil {
 		raise("store", regions.Critical, "store", "bring a majority of the control nodes back; answers and failover of stateless traffic go on meanwhile",
 			v.Store.Since, "nothing can be decided: %s", v.Store.Problem)
 	}
 	if _, since := n.source.now().problem(); !v.Config.Ok {
 		raise("config", regions.Warning, "configuration "+v.Config.Source, "mend the file; it is read again by itself",
 			since, "the newest file was refused, the one before is in force: %s", v.Config.Problem)
+	}
+	if w := n.settings.Witness(); w != "" {
+		raise("witness", regions.Warning, "control nodes", "add a control node without dns and probe in a third place, see the manual", n.began, "%s", w)
 	}
 	if keys := n.source.later(); len(keys) > 0 {
 		raise("restart", regions.Warning, "configuration "+v.Config.Source, "restart this node when it suits, one node after the other",
@@ -139,7 +145,15 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 		}
 		raise(id, regions.Warning, subject, "mend the configuration", served.At, "%s", p.Reason)
 	}
-	if b := n.setBack.Load(); b != nil {
+	if text := n.glass.trouble(); text != "" {
+		raise("break-glass-state", regions.Critical, "node "+string(n.settings.Name), "hand in a new bundle, with a sequence above each before, that says what is to rule here now; or one without orders", n.began, "%s", text)
+	}
+	if k := n.newKeys.Load(); k != nil && now.Sub(k.at) < keysShown {
+		raise("recovery-keys", regions.Warning, "recovery", "nothing, if it was meant; else put the keys back and find out who changed them: fairlead audit list", k.at, "%s", k.text)
+	}
+	if past != nil {
+		raise("superseded", regions.Critical, "store", n.leavePast(), n.began, "%s", sentence(past))
+	} else if b := n.setBack.Load(); b != nil {
 		raise("set-back", regions.Critical, "store", "restore the newest backup of the store; if the store is right, stop this node, move decided and memory.json out of its data directory, and start it again", b.at, "%s", b.text)
 	}
 	if text, since, any := n.troubles.sentence(); any {

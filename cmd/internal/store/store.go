@@ -32,6 +32,9 @@ type Settings struct {
 	// mistakes the new beginning for something old, what was held out stays
 	// out, and who wrote a database still does.
 	Remembered func() *regions.Decided
+	// Superseded says why nothing may be decided in a store of that
+	// incarnation; nil if it may, as where there is no such function.
+	Superseded func(incarnation uint64) error
 	Log        *slog.Logger
 }
 
@@ -58,6 +61,9 @@ func New(kv KV, s Settings) *Store {
 	}
 	if s.Remembered == nil {
 		s.Remembered = func() *regions.Decided { return nil }
+	}
+	if s.Superseded == nil {
+		s.Superseded = func(uint64) error { return nil }
 	}
 	return &Store{kv: kv, set: s, turn: make(chan struct{}, 1), status: Status{Since: time.Now(), Problem: "not asked yet"}}
 }

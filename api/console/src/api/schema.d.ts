@@ -38,6 +38,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What this node steers by past the store, and what a bundle for it must say */
+        get: operations["getBreakGlass"];
+        put?: never;
+        /** Hand a signed bundle to this node, which carries it out at once and asks nobody */
+        post: operations["applyBreakGlass"];
+        /** End in the store what the bundle in force on this node has ordered, on every node */
+        delete: operations["endBreakGlass"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/config": {
         parameters: {
             query?: never;
@@ -634,6 +653,35 @@ export interface components {
             last?: number;
             ok: boolean;
             sentence: string;
+        };
+        BreakGlass: {
+            /** @description a bundle must name it */
+            cluster: string;
+            id?: string;
+            /**
+             * Format: int64
+             * @description a bundle must name it
+             */
+            incarnation: number;
+            /** @description people whose keys this node knows */
+            may_sign: string[];
+            /** @description how many of them must sign; 0 where nobody has a key */
+            needed: number;
+            /** @description such as drain us-east */
+            orders?: string[];
+            reason?: string;
+            /** @description a bundle is in force on this node */
+            rules: boolean;
+            /**
+             * Format: int64
+             * @description the highest that this node has taken; a bundle must be above it
+             */
+            sequence: number;
+            signed_by?: string[];
+        };
+        BreakGlassRequest: {
+            /** @description the signed file, as it is */
+            bundle: string;
         };
         CheckRequest: {
             /** @description the name to use in messages */
@@ -1524,6 +1572,75 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditVerification"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getBreakGlass: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as it is on this node */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    applyBreakGlass: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BreakGlassRequest"];
+            };
+        };
+        responses: {
+            /** @description as it is now on this node */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endBreakGlass: {
+        parameters: {
+            query: {
+                reason: components["schemas"]["Reason"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as it is now on this node */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
                 };
             };
             default: components["responses"]["Problem"];

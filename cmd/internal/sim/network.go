@@ -1,0 +1,91 @@
+package sim
+
+import (
+	"errors"
+	"time"
+
+	"fairlead/regions"
+)
+
+// link is one direction between two regions.
+type link struct {
+	cut  int           // by how many faults
+	lag  time.Duration // one way
+	slow time.Duration // what faults add
+	loss int           // in a hundred
+}
+
+// network is all links, and what else befalls messages.
+type network struct {
+	sim   *simulation
+	links map[[2]regions.ID]*link
+	mixed int // faults that have messages overtake each other and come twice
+}
+
+func (n *network) link(from, to regions.ID) *link { return n.links[[2]regions.ID{from, to}] }
+
+// passes reports whether a message gets through now, and how long it takes.
+func (n *network) passes(from, to regions.ID) (time.Duration, bool) {
+	l := n.link(from, to)
+	if l.cut > 0 || l.loss > 0 && n.sim.chance(l.loss) {
+		return 0, false
+	}
+	lag := l.lag + l.slow
+	if n.mixed > 0 {
+		lag += n.sim.between(0, 1500*time.Millisecond)
+	}
+	return lag, true
+}
+
+// send has something happen at the other end, if the message gets there.
+func (n *network) send(from, to regions.ID, do func()) {
+	lag, ok := n.passes(from, to)
+	if !ok {
+		return
+	}
+	n.sim.after(lag, do)
+	if n.mixed > 0 && n.sim.chance(20) {
+		n.sim.after(lag+n.sim.between(0, 2*time.Second), do)
+	}
+}
+
+// open reports whether two regions reach each other, losses aside.
+func (n *network) open(a, b regions.ID) bool {
+	return n.link(a, b).cut == 0 && n.link(b, a).cut == 0
+}
+
+// errLost is all that is known of a call that was not answered: it may have
+// been carried out, it may be carried out yet, or nobody ever heard of it.
+var errLost = errors.New("no answer in time")
+
+// patience is how long a call waits for its answer.
+const patience = 1500 * time.Millisecond
+
+// ask calls somebody in another region and waits. What is called runs there
+// when the question arrives, once; it may hand in its answer later.
+func (t *task) ask(to regions.ID, call func(answer func(error))) error {
+	s, from := t.host.sim, t.host.region
+	var result error
+	answered := false
+	finish := func(err error) {
+		if !answered {
+			answered, result = true, err
+			t.wake()
+		}
+	}
+	heard := false
+	s.net.send(from, to, func() {
+		if heard {
+			return // a connection delivers nothing twice
+		}
+		heard = true
+		call(func(err error) {
+			s.net.send(to, from, func() { t.host.now(t.boot, func() { finish(err) }) })
+		})
+	})
+	t.host.after(patience, func() { finish(errLost) })
+	for !answered {
+		t.park()
+	}
+	return result
+}

@@ -1,0 +1,31 @@
+package sim_test
+
+import (
+	"flag"
+	"reflect"
+	"testing"
+
+	"fairlead/cmd/internal/sim"
+)
+
+var seeds = flag.Uint64("seeds", 2000, "how many")
+var from = flag.Uint64("from", 0, "first")
+
+func TestHistories(t *testing.T) {
+	var sum sim.Figures
+	failed := 0
+	for seed := *from; seed < *from+*seeds; seed++ {
+		r := sim.Play(seed, sim.Shipped(), false)
+		if r.Broken != nil {
+			t.Errorf("seed %d: %s: %s", seed, r.Broken.Promise, r.Broken.How)
+			if failed++; failed > 20 {
+				break
+			}
+		}
+		a, b := reflect.ValueOf(&sum).Elem(), reflect.ValueOf(r.Figures)
+		for i := range a.NumField() {
+			a.Field(i).SetInt(a.Field(i).Int() + b.Field(i).Int())
+		}
+	}
+	t.Logf("%+v", sum)
+}

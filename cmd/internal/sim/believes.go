@@ -1,8 +1,8 @@
 package sim
 
 import (
+	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"net/netip"
 	"slices"
@@ -113,16 +113,19 @@ func (w *watch) vote(n *node, was *health.Judgement, scene *health.Scene, t *reg
 		need = (down+up)/2 + 1
 	}
 	before, is := was.Verdicts[t.ID].Measured, n.judgement.Verdicts[t.ID].Measured
-	heard := fmt.Sprintf("%s: %s goes from %v to %v; %d say down and %d up, %d of them must agree", n.id, t.ID, before, is, down, up, need)
+	promise := ""
 	switch {
 	case is == regions.Down && before != regions.Down && down == 0:
-		w.sim.breaks("missing reports are not bad reports", "%s", heard)
+		promise = "missing reports are not bad reports"
 	case is == regions.Down && before != regions.Down && honestDown == 0 && honestUp > 0 && liars == 1:
-		w.sim.breaks("one lying vantage point takes nothing down", "%s", heard)
+		promise = "one lying vantage point takes nothing down"
 	case is == regions.Down && before != regions.Down && down < need, is.Serves() && !before.Serves() && up < need:
-		w.sim.breaks("a verdict changes only when enough vantage points agree", "%s", heard)
+		promise = "a verdict changes only when enough vantage points agree"
 	case down >= need && is != regions.Down, up >= need && down < need && !is.Serves():
-		w.sim.breaks("what enough vantage points agree on is the verdict", "%s", heard)
+		promise = "what enough vantage points agree on is the verdict"
+	}
+	if promise != "" {
+		w.sim.breaks(promise, "%s: %s goes from %v to %v; %d say down and %d up, %d of them must agree", n.id, t.ID, before, is, down, up, need)
 	}
 }
 
@@ -297,22 +300,25 @@ func endpoint(v *regions.Service, id regions.TargetID) *regions.Endpoint {
 // sameAsOthers compares the answers with those of any node that believed the
 // same under the same decisions.
 func (w *watch) sameAsOthers(n *node) {
-	h := fnv.New128a()
-	fmt.Fprintf(h, "%d %v", n.plan.Generation, n.plan.Writers[orders])
+	e := n.plan.Writers[orders]
+	k := binary.BigEndian.AppendUint64(w.buffer[:0], n.plan.Generation)
+	k = append(binary.BigEndian.AppendUint64(k, e.Number), e.Writer...)
 	for _, r := range places {
-		l, latched := n.plan.Latched[r]
-		fmt.Fprint(h, latched, l)
+		_, latched := n.plan.Latched[r]
+		k = append(k, b(latched))
 	}
 	for i := range w.sim.targets {
 		id := w.sim.targets[i].ID
 		v := n.judgement.Verdicts[id]
-		_, _ = h.Write([]byte{byte(v.Measured), byte(v.Effective), b(n.plan.Waiting[id])})
+		k = append(k, byte(v.Measured), byte(v.Effective), b(n.plan.Waiting[id]))
 	}
-	key := string(h.Sum(nil))
-	if hash, known := w.alike[key]; known && hash != n.snapshot.Hash() {
+	hash, known := w.alike[string(k)]
+	if known && hash != n.snapshot.Hash() {
 		w.sim.breaks("nodes that believe and know the same answer the same", "%s answers otherwise than a node that stood where it stands, in generation %d", n.id, n.plan.Generation)
 	}
-	w.alike[key] = n.snapshot.Hash()
+	if !known {
+		w.alike[string(k)] = n.snapshot.Hash()
+	}
 }
 
 func b(yes bool) byte {

@@ -46,7 +46,14 @@ type node struct {
 type disk struct {
 	stalled int // by how many faults: nothing is written meanwhile
 	decided *regions.Decided
-	memory  []byte
+	memory  belief
+}
+
+// belief is what is remembered of a judgement and its plan. It becomes text
+// when it is read again.
+type belief struct {
+	judgement health.Judgement
+	plan      steer.Plan
 }
 
 func newNode(s *simulation, i int, region regions.ID) *node {
@@ -67,20 +74,32 @@ func (n *node) start() {
 	n.sequence, n.inbox, n.poked, n.snapshot = 0, feed.NewInbox(nil), false, nil
 	n.epochs = map[regions.DatabaseID]regions.SignedEpoch{}
 	n.decided = n.disk.decided
-	n.judgement, n.plan = remembered(n.disk.memory)
+	n.judgement, n.plan = remembered(n.disk.memory.text())
 	n.world = steer.World{}
 	n.sim.watch.booted(n)
 	n.after(n.sim.between(0, checkEvery), n.tick)
 	n.engine = newEngine(n)
 }
 
+// text is what lies on the disk, as the daemon writes it.
+func (b belief) text() []byte {
+	m := judge.Memory{Regions: b.judgement.Regions, Health: b.judgement.Memory, Latched: b.plan.Latched, Waiting: b.plan.Waiting, Views: b.plan.Regions, Writers: b.plan.Writers,
+		Verdicts: make(map[regions.TargetID]judge.Remembered, len(b.judgement.Verdicts))}
+	for id, v := range b.judgement.Verdicts {
+		m.Verdicts[id] = judge.Remembered{Region: v.Region, Measured: v.Measured, Effective: v.Effective, Because: v.Because, Since: v.Since}
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // the daemon could not write it either
+	}
+	return text
+}
+
 // remembered is what the last run believed, as a judge begins with it.
 func remembered(text []byte) (health.Judgement, steer.Plan) {
 	var m judge.Memory
-	if text != nil {
-		if err := json.Unmarshal(text, &m); err != nil {
-			panic(err) // we wrote it
-		}
+	if err := json.Unmarshal(text, &m); err != nil {
+		panic(err) // it was written a moment ago
 	}
 	j := health.Judgement{Regions: m.Regions, Memory: m.Health, Verdicts: make(map[regions.TargetID]regions.Verdict, len(m.Verdicts))}
 	for id, r := range m.Verdicts {
@@ -92,19 +111,9 @@ func remembered(text []byte) (health.Judgement, steer.Plan) {
 // remember writes what is believed now, unless the disk stalls: then a crash
 // brings back what was before.
 func (n *node) remember() {
-	if n.disk.stalled > 0 {
-		return
+	if n.disk.stalled == 0 {
+		n.disk.memory = belief{n.judgement, n.plan}
 	}
-	m := judge.Memory{Regions: n.judgement.Regions, Health: n.judgement.Memory, Latched: n.plan.Latched, Waiting: n.plan.Waiting, Views: n.plan.Regions, Writers: n.plan.Writers,
-		Verdicts: make(map[regions.TargetID]judge.Remembered, len(n.judgement.Verdicts))}
-	for id, v := range n.judgement.Verdicts {
-		m.Verdicts[id] = judge.Remembered{Region: v.Region, Measured: v.Measured, Effective: v.Effective, Because: v.Because, Since: v.Since}
-	}
-	text, err := json.Marshal(m)
-	if err != nil {
-		panic(err)
-	}
-	n.disk.memory = text
 }
 
 // crash ends the process in the middle of whatever it did.

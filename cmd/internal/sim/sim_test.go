@@ -3,6 +3,7 @@ package sim_test
 import (
 	"flag"
 	"reflect"
+	"strings"
 	"testing"
 
 	"fairlead/cmd/internal/sim"
@@ -28,4 +29,23 @@ func TestHistories(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", sum)
+}
+
+func TestEachMutantIsFound(t *testing.T) {
+	for _, m := range mutants {
+		t.Run(m.core+" "+m.mistake, func(t *testing.T) {
+			cores := sim.Shipped()
+			m.make(&cores)
+			for seed := range uint64(1000) {
+				if r := sim.Play(seed, cores, false); r.Broken != nil {
+					t.Logf("seed %d: %s: %s", seed, r.Broken.Promise, r.Broken.How)
+					if m.breaks != "" && !strings.Contains(r.Broken.Promise, m.breaks) {
+						continue
+					}
+					return
+				}
+			}
+			t.Errorf("not found")
+		})
+	}
 }

@@ -30,12 +30,8 @@ func (t *tally) add(up bool) {
 	}
 }
 
-// onset is when a region began to fail on a node, and what was good then.
-type onset struct{ at time.Time }
-
 // booted is called when a node begins with what its disk holds.
 func (w *watch) booted(n *node) {
-	w.onsets[n] = map[regions.ID]onset{}
 	w.epochs[n] = n.plan.Writers[orders]
 	if n.decided != nil {
 		w.heard(n, n.decided.Writers[orders].Epoch)
@@ -75,7 +71,7 @@ func (w *watch) judged(n *node, was *health.Judgement, scene *health.Scene, plan
 	for i := range scene.Targets {
 		w.vote(n, was, scene, &scene.Targets[i], now)
 	}
-	w.doubt(n, was, scene, now)
+	w.doubt(n, was, scene)
 	w.plans(n, was, scene, planned, now)
 	w.answers(n)
 	w.sameAsOthers(n)
@@ -132,26 +128,11 @@ func (w *watch) vote(n *node, was *health.Judgement, scene *health.Scene, t *reg
 // doubt looks at regions that begin to fail at the very same moment: with
 // three regions nobody outside of them can confirm that, so what was good
 // stays good.
-func (w *watch) doubt(n *node, was *health.Judgement, scene *health.Scene, now time.Time) {
-	failing := map[regions.ID]bool{}
-	for _, r := range places {
-		down, serves := false, false
-		for i := range scene.Targets {
-			if t := &scene.Targets[i]; t.Region == r {
-				v := n.judgement.Verdicts[t.ID]
-				down, serves = down || v.Measured == regions.Down, serves || v.Measured.Serves()
-			}
-		}
-		failing[r] = down && !serves
-	}
+func (w *watch) doubt(n *node, was *health.Judgement, scene *health.Scene) {
 	var fresh []regions.ID
 	for _, r := range places {
-		switch _, known := w.onsets[n][r]; {
-		case failing[r] && !known:
-			w.onsets[n][r] = onset{now}
+		if failing(scene, &n.judgement, r) && !failing(scene, was, r) {
 			fresh = append(fresh, r)
-		case !failing[r]:
-			delete(w.onsets[n], r)
 		}
 	}
 	if len(fresh) < 2 {
@@ -164,6 +145,21 @@ func (w *watch) doubt(n *node, was *health.Judgement, scene *health.Scene, now t
 			w.sim.breaks("when two regions vanish at once and nobody else saw it, what was good stays good", "%s: %v vanish at once, and %s goes from %v to %v", n.id, fresh, t.ID, before, v.Effective)
 		}
 	}
+}
+
+// failing reports whether something in a region is down and nothing serves.
+func failing(scene *health.Scene, j *health.Judgement, r regions.ID) bool {
+	down := false
+	for i := range scene.Targets {
+		if t := &scene.Targets[i]; t.Region == r {
+			v := j.Verdicts[t.ID]
+			if v.Measured.Serves() {
+				return false
+			}
+			down = down || v.Measured == regions.Down
+		}
+	}
+	return down
 }
 
 // plans holds the plan against the one before it and against itself.

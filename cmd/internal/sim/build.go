@@ -29,8 +29,8 @@ func (s *simulation) build() {
 		panic(err) // it is a constant
 	}
 	s.zones = append(s.zones, zone)
-	sort := s.below(4) // 0 and 1: traffic alone; 2: a database alone; 3: both
-	s.drawFleet(sort != 2, sort >= 2)
+	sort := s.below(5) // 0 and 1: traffic alone; 2 and 3: a database alone; 4: both
+	s.drawFleet(sort < 2 || sort == 4, sort >= 2)
 	if problems := s.fleet.Validate(); len(problems) > 0 {
 		panic(fmt.Sprintf("the fleet that was drawn is not valid: %v", problems))
 	}

@@ -21,7 +21,7 @@ var faults = []trouble{
 }
 
 // databaseFaults befall a pair.
-var databaseFaults = []trouble{{14, faultyPair}, {8, freezeAgent}, {6, powerCut}}
+var databaseFaults = []trouble{{14, faultyPair}, {10, freezeAgent}, {6, powerCut}, {20, crashEngine}, {10, depose}}
 
 // drawFaults lays out what goes wrong, what people do meanwhile, and when the
 // last fault ends.
@@ -193,6 +193,32 @@ func darken(s *simulation) (string, func(), func()) {
 // depose ends the leadership in the store. Who led learns of it late.
 func depose(s *simulation) (string, func(), func()) {
 	return "the leader is deposed", func() { s.store.expires = s.now }, func() {}
+}
+
+// crashEngine has the leader crash within a moment of writing into a journal:
+// before it acts, while it does, or before it can say what came of it.
+func crashEngine(s *simulation) (string, func(), func()) {
+	var crashed *node
+	over := false
+	delay := s.between(0, 700*time.Millisecond)
+	return "whoever writes into a journal next crashes", func() {
+			s.store.trap = func(n *node) {
+				s.store.trap = nil
+				s.after(delay, func() {
+					if over {
+						return
+					}
+					s.tell("fault", "%s crashes", n.id)
+					n.down()
+					crashed = n
+				})
+			}
+		}, func() {
+			s.store.trap, over = nil, true
+			if crashed != nil {
+				crashed.again()
+			}
+		}
 }
 
 func deafen(s *simulation) (string, func(), func()) {

@@ -61,8 +61,24 @@ var errLost = errors.New("no answer in time")
 // patience is how long a call waits for its answer.
 const patience = 1500 * time.Millisecond
 
+// deliver has a message of a connection happen at the other end: what is lost
+// is sent again, and what meets a cut may lie in a buffer until the link is
+// back, when nobody waits for it any more.
+func (n *network) deliver(from, to regions.ID, do func()) {
+	l := n.link(from, to)
+	lag := l.lag + l.slow
+	switch {
+	case l.cut > 0 && n.sim.chance(40), l.cut == 0 && l.loss > 0 && n.sim.chance(l.loss):
+		n.sim.after(n.sim.between(200*time.Millisecond, 3*time.Second), func() { n.deliver(from, to, do) })
+	case l.cut > 0:
+	default:
+		n.sim.after(lag, do)
+	}
+}
+
 // ask calls somebody in another region and waits. What is called runs there
-// when the question arrives, once; it may hand in its answer later.
+// when the question arrives, at most once, and perhaps when it is no longer
+// wanted; it may hand in its answer later.
 func (t *task) ask(to regions.ID, call func(answer func(error))) error {
 	s, from := t.host.sim, t.host.region
 	var result error
@@ -73,14 +89,9 @@ func (t *task) ask(to regions.ID, call func(answer func(error))) error {
 			t.wake()
 		}
 	}
-	heard := false
-	s.net.send(from, to, func() {
-		if heard {
-			return // a connection delivers nothing twice
-		}
-		heard = true
+	s.net.deliver(from, to, func() {
 		call(func(err error) {
-			s.net.send(to, from, func() { t.host.now(t.boot, func() { finish(err) }) })
+			s.net.deliver(to, from, func() { t.host.now(t.boot, func() { finish(err) }) })
 		})
 	})
 	t.host.after(patience, func() { finish(errLost) })

@@ -109,16 +109,25 @@ type untouched struct{ error }
 
 var errRefused = untouched{fault.Unavailablef("agent", "connection refused")}
 
-// tell has a member's agent carry out a verb and waits for it.
-func (m *member) tell(t *task, verb string, o order, act func() error) error {
+// agent asks the agent beside a server. While that is frozen, what it is told
+// waits in its machine's buffers and is carried out once it thaws.
+func (m *member) agent(t *task, call func(answer func(error))) error {
 	return t.ask(m.region, func(answer func(error)) {
-		s := m.sim
 		switch {
-		case s.truth.dark[m.region] > 0 || m.frozen > 0:
-			return // nobody says anything
+		case m.sim.truth.dark[m.region] > 0: // nobody says anything
 		case !m.up:
 			answer(errRefused)
-			return
+		default:
+			m.now(m.boot, func() { call(answer) })
+		}
+	})
+}
+
+// tell has a member's agent carry out a verb and waits for it.
+func (m *member) tell(t *task, verb string, o order, act func() error) error {
+	return m.agent(t, func(answer func(error)) {
+		s := m.sim
+		switch {
 		case m.turn:
 			answer(untouched{fault.Unavailablef(m.name, "another verb is still under way")})
 			return
@@ -172,13 +181,8 @@ type status struct {
 // look asks an agent, under an epoch if one is given.
 func (m *member) look(t *task, e regions.Epoch) (status, error) {
 	var st status
-	err := t.ask(m.region, func(answer func(error)) {
+	err := m.agent(t, func(answer func(error)) {
 		switch {
-		case m.sim.truth.dark[m.region] > 0 || m.frozen > 0:
-			return
-		case !m.up:
-			answer(errRefused)
-			return
 		case e != (regions.Epoch{}) && e.Compare(m.epoch) < 0:
 			answer(untouched{providers.Stale("orders", e, m.epoch)})
 			return

@@ -12,6 +12,14 @@ import (
 var seeds = flag.Uint64("seeds", 2000, "how many")
 var from = flag.Uint64("from", 0, "first")
 
+var one = flag.Int64("seed", -1, "one")
+
+func TestSeed(t *testing.T) {
+	if *one >= 0 {
+		t.Log(sim.Play(uint64(*one), sim.Shipped(), true).String())
+	}
+}
+
 func TestHistories(t *testing.T) {
 	var sum sim.Figures
 	failed := 0

@@ -23,6 +23,8 @@ type cluster struct {
 	expires time.Duration
 	runs    []*journal
 	deaf    int // by how many faults: decides, and does not say so
+	// trap is told of the next event that an engine writes.
+	trap func(engine *node)
 }
 
 // journal is a run's, and the one record that there is of it.
@@ -76,7 +78,11 @@ func (n *node) call(t *task, do func() error) error {
 		}
 	}
 	if s.store.reaches(n) {
-		s.after(s.between(5*time.Millisecond, 150*time.Millisecond), func() {
+		late := s.between(5*time.Millisecond, 150*time.Millisecond)
+		if s.now < s.calm && s.chance(4) {
+			late += s.between(0, 4*time.Second)
+		}
+		s.after(late, func() {
 			if !s.store.reaches(n) {
 				return
 			}
@@ -191,6 +197,9 @@ func (c *cluster) write(j *journal, at runbooks.Position, ev runbooks.Event, ter
 	}
 	c.sim.tell(string(j.id), "%d %s %s %s %s %s", stands+1, ev.Kind, ev.Step, ev.Principal, ev.Outcome, ev.Detail)
 	c.sim.watch.journaled(j, at, ev)
+	if term > 0 && c.trap != nil {
+		c.trap(c.leader)
+	}
 	for _, n := range c.sim.nodes {
 		if c.reaches(n) {
 			n.after(c.sim.between(5*time.Millisecond, 150*time.Millisecond), func() { n.engine.moved() })

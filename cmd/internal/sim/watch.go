@@ -17,7 +17,6 @@ type watch struct {
 	sim    *simulation
 	liars  map[regions.NodeID]bool         // whoever has ever lied
 	epochs map[*node]regions.Epoch         // the newest that a node has seen since it booted
-	onsets map[*node]map[regions.ID]onset  // of regions where nothing answers, as a node measures
 	alike  map[string]string               // what was believed and decided, and the answers' hash
 	keys   map[string]*keyed               // what is known of each key
 	fences map[runbooks.ExecutionID]bool   // runs whose fence has been proved
@@ -33,7 +32,7 @@ type keyed struct {
 }
 
 func newWatch(s *simulation) *watch {
-	w := &watch{sim: s, liars: map[regions.NodeID]bool{}, epochs: map[*node]regions.Epoch{}, onsets: map[*node]map[regions.ID]onset{},
+	w := &watch{sim: s, liars: map[regions.NodeID]bool{}, epochs: map[*node]regions.Epoch{},
 		alike: map[string]string{}, keys: map[string]*keyed{}, fences: map[runbooks.ExecutionID]bool{}, region: map[netip.Addr]regions.TargetID{}, buffer: make([]byte, 0, 512)}
 	for _, v := range s.fleet.Services {
 		for _, e := range v.Endpoints {

@@ -99,6 +99,30 @@ func TestFenceOutlivesEverything(t *testing.T) {
 	}
 }
 
+func TestAFenceThatItsRunHasTakenBackComesTooLate(t *testing.T) {
+	t.Parallel()
+	b := pgtest.WithAgents(t)
+	c := b.Client(t, pgtest.East)
+	undo := order("run-1/fence/undo/1", 5)
+	undo.As = agent.AsPrimary
+	do(t, c, agent.VerbStart, undo) // the fence itself still lies on its way
+
+	for restarted := range 2 {
+		_, err := c.Do(t.Context(), agent.VerbFence, order("run-1/fence/1", 5))
+		if !fault.Is(err, fault.Conflict) || !agent.IsUntouched(err) {
+			t.Errorf("a fence that arrives after it was taken back (restarts of the agent: %d) = %v, want a conflict that touches nothing", restarted, err)
+		}
+		if err := insert(b.Primary); err != nil {
+			t.Fatalf("INSERT after that: %v, want the writer to go on", err)
+		}
+		b.StopAgent(t, pgtest.East)
+		b.StartAgent(t, pgtest.East)
+	}
+	if st := do(t, c, agent.VerbFence, order("run-2/fence/1", 5)); !st.Fenced {
+		t.Errorf("the fence of another run: %s, want it fenced", st.Detail)
+	}
+}
+
 func TestFenceEndsWhatDoesNotListen(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -91,11 +91,17 @@ func (a *Agent) admit(o Order) error {
 
 // once gives a key its effect once. A fence is the exception: it is confirmed
 // again each time, because between two calls somebody may have started the
-// server.
+// server; but not once its own run has taken it back, because then it is one
+// that lay somewhere on its way.
 func (a *Agent) once(ctx context.Context, name string, o Order, act verb) (Status, error) {
 	a.mu.Lock()
 	earlier, repeated := a.memory.done(name, o.Key)
+	late := name == VerbFence && a.memory.takenBack(o.Key)
 	a.mu.Unlock()
+	if late {
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "the order to fence under %s comes too late: its run has taken it back already", o.Key).
+			Do("do not repeat it; look where that run stands"))
+	}
 	if repeated && name != VerbFence {
 		return a.ended(ctx, "%s (done before, under the same key)", earlier.Detail)
 	}

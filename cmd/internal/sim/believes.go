@@ -176,6 +176,7 @@ func (w *watch) plans(n *node, was *health.Judgement, scene *health.Scene, plann
 	if e := n.plan.Writers[orders]; s.pair != nil && (e.Compare(w.epochs[n]) != 0 || !s.store.issued[e]) {
 		s.breaks("a node goes by the newest epoch it has seen, and by none that was not decided", "%s plans with %s and has seen %s", n.id, e, w.epochs[n])
 	}
+	w.returns(n, planned)
 	if s.figures.Judgements%4 != 0 {
 		return
 	}
@@ -187,6 +188,36 @@ func (w *watch) plans(n *node, was *health.Judgement, scene *health.Scene, plann
 	}
 	if again := s.cores.Decide(n.plan, n.world, now); !again.Same(&n.plan) {
 		s.breaks("equal inputs give equal plans", "%s decides once more, and something moves", n.id)
+	}
+}
+
+// returns looks at what comes back into answers.
+func (w *watch) returns(n *node, planned *steer.Plan) {
+	s := w.sim
+	for _, r := range places {
+		latch, was := planned.Latched[r]
+		if _, is := n.plan.Latched[r]; was && !is && n.decided.Restored[r] <= latch.Generation && n.judgement.Regions[r].Withdrawn.IsZero() {
+			s.breaks("a region that was out as a whole returns when a person says so", "%s lets %s back, which was taken out in generation %d and restored in %d", n.id, r, latch.Generation, n.decided.Restored[r])
+		}
+	}
+	if n.plan.Freeze != nil && planned.Freeze != nil && n.plan.Generation == planned.Generation {
+		for i := range n.plan.Names {
+			p := &n.plan.Names[i]
+			before, ok := planned.Name(p.Name)
+			for k := range p.Standing {
+				undone := !n.judgement.Regions[p.Standing[k].Region].Withdrawn.IsZero() // taken out in error, a moment ago
+				if ok && p.Database == "" && p.Standing[k].In && !before.Standing[k].In && !undone {
+					s.breaks("nothing returns by itself while it is frozen", "%s lets %s back", n.id, p.Standing[k].Endpoint)
+				}
+			}
+		}
+	}
+	held := false
+	for _, v := range n.judgement.Verdicts {
+		held = held || v.Measured == regions.Down && v.Effective.Serves()
+	}
+	if held && !slices.ContainsFunc(n.plan.Alarms, func(a regions.Alarm) bool { return a.ID == "blind" }) {
+		s.breaks("whoever doubts what it sees says so", "%s holds something up, and no alarm says that it may be blind", n.id)
 	}
 }
 
@@ -255,6 +286,9 @@ func (w *watch) steered(n *node, v *regions.Service, got []netip.Addr, what func
 	if len(got) == 0 && (good || v.Policy.Panic != regions.FailClosed) {
 		w.sim.breaks("an answer is never empty while anything is known good", "%s; good is known: %v", what(), good)
 	}
+	if len(got) > 0 && v.Policy.Panic == regions.FailClosed && w.dead(n, v) {
+		w.sim.breaks("a policy that fails closed answers with nothing that is dead", "%s", what())
+	}
 	if !good || n.world.Freeze != nil {
 		return
 	}
@@ -277,7 +311,20 @@ func (w *watch) bad(n *node, v *regions.Service, e *regions.Endpoint) bool {
 		return true
 	}
 	_, latched := n.plan.Latched[e.Region]
-	return (n.judgement.Verdicts[e.ID].Effective == regions.Down || latched) && !w.ruled(n, v, e)
+	if w.ruled(n, v, e) {
+		return !slices.ContainsFunc(n.world.Overrides, func(o regions.Override) bool { return o.Rules(e.Region, v.ID) && o.State() == regions.Up })
+	}
+	return n.judgement.Verdicts[e.ID].Effective == regions.Down || latched
+}
+
+// dead reports whether everything of a service is, and nobody has forced it.
+func (w *watch) dead(n *node, v *regions.Service) bool {
+	for i := range v.Endpoints {
+		if e := &v.Endpoints[i]; n.judgement.Verdicts[e.ID].Effective != regions.Down || w.ruled(n, v, e) {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *watch) ruled(n *node, v *regions.Service, e *regions.Endpoint) bool {

@@ -66,14 +66,27 @@ const patience = 1500 * time.Millisecond
 // back, when nobody waits for it any more.
 func (n *network) deliver(from, to regions.ID, do func()) {
 	l := n.link(from, to)
-	lag := l.lag + l.slow
 	switch {
-	case l.cut > 0 && n.sim.chance(40), l.cut == 0 && l.loss > 0 && n.sim.chance(l.loss):
-		n.sim.after(n.sim.between(200*time.Millisecond, 3*time.Second), func() { n.deliver(from, to, do) })
 	case l.cut > 0:
+		if n.sim.chance(40) {
+			n.hold(from, to, do)
+		}
+	case l.loss > 0 && n.sim.chance(l.loss):
+		n.sim.after(n.sim.between(200*time.Millisecond, 3*time.Second), func() { n.deliver(from, to, do) })
 	default:
-		n.sim.after(lag, do)
+		n.sim.after(l.lag+l.slow, do)
 	}
+}
+
+// hold keeps a message until the link is back.
+func (n *network) hold(from, to regions.ID, do func()) {
+	n.sim.after(n.sim.between(200*time.Millisecond, 2*time.Second), func() {
+		if l := n.link(from, to); l.cut > 0 {
+			n.hold(from, to, do)
+		} else {
+			n.sim.after(l.lag+l.slow, do)
+		}
+	})
 }
 
 // ask calls somebody in another region and waits. What is called runs there

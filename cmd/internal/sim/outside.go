@@ -34,7 +34,7 @@ type outside struct {
 
 func newOutside(n *node, term uint64) *outside {
 	o := &outside{node: n, term: term, registry: providers.NewRegistry(slog.New(slog.DiscardHandler))}
-	o.registry.Put(steps.PostgresProvider, &provider{node: n, fenced: map[regions.ID]regions.Epoch{}})
+	o.registry.Put(steps.PostgresProvider, &provider{node: n, fenced: map[regions.ID]regions.Epoch{}, lifted: map[string]bool{}})
 	return o
 }
 

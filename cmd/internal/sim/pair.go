@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"fairlead/providers"
@@ -131,6 +132,10 @@ func (m *member) tell(t *task, verb string, o order, act func() error) error {
 		case m.turn:
 			answer(untouched{fault.Unavailablef(m.name, "another verb is still under way")})
 			return
+		case verb == "fence" && m.takenBack(o.key):
+			s.tell(m.name, "refuses the fence under %s, which was taken back", o.key)
+			answer(untouched{fault.Conflictf(m.name, "the order to fence under %s comes too late", o.key)})
+			return
 		case o.epoch.Compare(m.epoch) < 0:
 			answer(untouched{providers.Stale("orders", o.epoch, m.epoch)})
 			return
@@ -162,6 +167,17 @@ func (m *member) tell(t *task, verb string, o order, act func() error) error {
 			})
 		})
 	})
+}
+
+// takenBack reports whether what is ordered under a key has been undone since.
+func (m *member) takenBack(key string) bool {
+	step := key[:strings.LastIndexByte(key, '/')+1]
+	for done := range m.done {
+		if strings.HasPrefix(done, "start "+step+"undo/") {
+			return true
+		}
+	}
+	return false
 }
 
 func said(err error) string {

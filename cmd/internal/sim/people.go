@@ -118,7 +118,7 @@ func (p *people) wish(x Execution) runbooks.Operation {
 		}
 	case runbooks.RunRunning:
 		switch {
-		case hasty && may(runbooks.OpAbort, 4):
+		case hasty && may(runbooks.OpAbort, 12):
 			return runbooks.OpAbort
 		case hasty && may(runbooks.OpPause, 4):
 			return runbooks.OpPause

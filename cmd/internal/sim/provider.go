@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"fairlead/providers"
@@ -18,6 +19,7 @@ import (
 type provider struct {
 	node   *node
 	fenced map[regions.ID]regions.Epoch // fences that this process saw
+	lifted map[string]bool              // runs whose fence an agent has lifted, for this process
 }
 
 // move is one request, understood.
@@ -132,6 +134,12 @@ func (m move) change(err error) error {
 	return err
 }
 
+// run is the part of the key that names the run.
+func (m move) run() string {
+	run, _, _ := strings.Cut(m.Key, "/")
+	return run
+}
+
 func (m move) order() order { return order{m.Key, m.Epoch} }
 
 func (m move) preflight() error {
@@ -210,7 +218,7 @@ func (m move) doFence() (map[string]string, error) {
 func (m move) seeUnfenced() (providers.Result, error) {
 	st, err := m.from.facts(m.t)
 	if err == nil {
-		return seen(nil, st.primary, nil)
+		return seen(nil, st.primary && m.p.lifted[m.run()], nil)
 	}
 	_, err = m.from.look(m.t, regions.Epoch{})
 	return seen(err, false, nil)
@@ -235,6 +243,7 @@ func (m move) doUnfence() error {
 	}))
 	if err == nil {
 		delete(m.p.fenced, from.region)
+		m.p.lifted[m.run()] = true
 	}
 	return err
 }

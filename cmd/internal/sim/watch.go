@@ -14,14 +14,15 @@ import (
 // watch holds a history to its promises. It sees everything, takes part in
 // nothing, and judges by what was promised, not by how it is kept.
 type watch struct {
-	sim    *simulation
-	liars  map[regions.NodeID]bool         // whoever has ever lied
-	epochs map[*node]regions.Epoch         // the newest that a node has seen since it booted
-	alike  map[string]string               // what was believed and decided, and the answers' hash
-	keys   map[string]*keyed               // what is known of each key
-	fences map[runbooks.ExecutionID]bool   // runs whose fence has been proved
-	region map[netip.Addr]regions.TargetID // whose address it is
-	buffer []byte
+	sim     *simulation
+	liars   map[regions.NodeID]bool         // whoever has ever lied
+	epochs  map[*node]regions.Epoch         // the newest that a node has seen since it booted
+	alike   map[string]string               // what was believed and decided, and the answers' hash
+	keys    map[string]*keyed               // what is known of each key
+	fences  map[runbooks.ExecutionID]bool   // runs whose fence has been proved
+	effects map[runbooks.ExecutionID]int    // acts of a run that took place
+	region  map[netip.Addr]regions.TargetID // whose address it is
+	buffer  []byte
 }
 
 // keyed is what has happened under a key.
@@ -33,7 +34,7 @@ type keyed struct {
 
 func newWatch(s *simulation) *watch {
 	w := &watch{sim: s, liars: map[regions.NodeID]bool{}, epochs: map[*node]regions.Epoch{},
-		alike: map[string]string{}, keys: map[string]*keyed{}, fences: map[runbooks.ExecutionID]bool{}, region: map[netip.Addr]regions.TargetID{}, buffer: make([]byte, 0, 512)}
+		alike: map[string]string{}, keys: map[string]*keyed{}, fences: map[runbooks.ExecutionID]bool{}, effects: map[runbooks.ExecutionID]int{}, region: map[netip.Addr]regions.TargetID{}, buffer: make([]byte, 0, 512)}
 	for _, v := range s.fleet.Services {
 		for _, e := range v.Endpoints {
 			for _, a := range e.Addresses {
@@ -88,8 +89,29 @@ func (w *watch) journaled(j *journal, at runbooks.Position, ev runbooks.Event) {
 			w.fences[j.id] = !ev.Compensating && ev.Outcome == runbooks.Succeeded
 		}
 	case runbooks.Ended:
-		if ev.Result == runbooks.OutcomeUndone {
-			s.figures.Undone++
+		w.ended(j, ev)
+	}
+}
+
+// ended holds a run to what its end says of the world.
+func (w *watch) ended(j *journal, ev runbooks.Event) {
+	s := w.sim
+	switch ev.Result {
+	case runbooks.OutcomeRefused:
+		if n := w.effects[j.id]; n > 0 {
+			s.breaks("a run that ends as refused has changed nothing", "%s ends so after %d acts", j.id, n)
+		}
+	case runbooks.OutcomeUndone:
+		s.figures.Undone++
+		from := s.pair.members[j.events[0].Start.From]
+		if to := from.other(); from.fence != nil || to.primary {
+			s.breaks("a run that ends as undone has put everything back", "%s ends so while %s is fenced (%v) and %s is a primary (%v)", j.id, from.name, from.fence != nil, to.name, to.primary)
+		}
+	case runbooks.OutcomeDone:
+		if start := j.events[0].Start; start.Runbook.Name != "reprotect" {
+			if to := s.pair.members[start.To]; !to.primary || to.fence != nil {
+				s.breaks("a run that ends as done has made the writer", "%s ends so, and %s is a primary: %v", j.id, to.name, to.primary)
+			}
 		}
 	}
 }
@@ -114,6 +136,12 @@ func (w *watch) effect(r providers.Request, m *member) {
 	if !w.key(r.Key).intended {
 		s.breaks("no act without a prior intent in the journal", "%s of %s under %s", r.Action, m.name, r.Key)
 	}
+	run, _, _ := strings.Cut(r.Key, "/")
+	id := runbooks.ExecutionID(run)
+	if s.store.journal(id).over {
+		s.breaks("what comes late is refused by whoever executes it", "%s of %s under %s takes place after its run has ended", r.Action, m.name, r.Key)
+	}
+	w.effects[id]++
 	if r.Action != "promote" {
 		return
 	}

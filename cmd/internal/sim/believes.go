@@ -67,14 +67,16 @@ func (w *watch) taken(n *node, d *regions.Decided) {
 }
 
 // judged holds a node's step to what is promised of it.
-func (w *watch) judged(n *node, was *health.Judgement, scene *health.Scene, planned *steer.Plan, now time.Time) {
+func (w *watch) judged(n *node, was *health.Judgement, scene *health.Scene, planned *steer.Plan, now time.Time, fresh bool) {
 	for i := range scene.Targets {
 		w.vote(n, was, scene, &scene.Targets[i], now)
 	}
 	w.doubt(n, was, scene)
 	w.plans(n, was, scene, planned, now)
-	w.answers(n)
-	w.sameAsOthers(n)
+	if fresh {
+		w.answers(n)
+		w.sameAsOthers(n)
+	}
 }
 
 // vote counts what is said of a target by those who are heard.
@@ -177,6 +179,11 @@ func (w *watch) plans(n *node, was *health.Judgement, scene *health.Scene, plann
 		s.breaks("a node goes by the newest epoch it has seen, and by none that was not decided", "%s plans with %s and has seen %s", n.id, e, w.epochs[n])
 	}
 	w.returns(n, planned)
+	if s.figures.Judgements%8 == 0 {
+		if whole, err := s.cores.Compile(s.zones, n.plan); err != nil || whole.Hash() != n.snapshot.Hash() {
+			s.breaks("what is compiled step by step is what is compiled at once", "%s answers otherwise than its plan compiled anew (%v)", n.id, err)
+		}
+	}
 	if s.figures.Judgements%4 != 0 {
 		return
 	}
@@ -224,8 +231,8 @@ func (w *watch) returns(n *node, planned *steer.Plan) {
 // answers asks a node for every name, as resolvers do.
 func (w *watch) answers(n *node) {
 	s := w.sim
-	for i := range s.fleet.Services {
-		v := &s.fleet.Services[i]
+	for i := range n.fleet.Services {
+		v := &n.fleet.Services[i]
 		p, planned := n.plan.Name(v.Name)
 		if !planned {
 			s.breaks("every service is planned", "%s has no plan for %s", n.id, v.Name)
@@ -233,7 +240,7 @@ func (w *watch) answers(n *node) {
 		}
 		for _, client := range clients {
 			s.figures.Answers++
-			rcode, got, err := s.asked[i].resolve(n.snapshot, client, w.buffer)
+			rcode, got, err := s.question(v.Name).resolve(n.snapshot, client, w.buffer)
 			if err != nil {
 				s.breaks("every answer can be read", "%s, %s: %v", n.id, v.Name, err)
 				continue
@@ -350,8 +357,8 @@ func (w *watch) sameAsOthers(n *node) {
 		_, latched := n.plan.Latched[r]
 		k = append(k, b(latched))
 	}
-	for i := range w.sim.targets {
-		id := w.sim.targets[i].ID
+	for i := range n.targets {
+		id := n.targets[i].ID
 		v := n.judgement.Verdicts[id]
 		k = append(k, byte(v.Measured), byte(v.Effective), b(n.plan.Waiting[id]))
 	}
@@ -377,7 +384,7 @@ func (w *watch) wrong() string {
 	s := w.sim
 	d := s.store.decided
 	world := steer.World{Incarnation: d.Incarnation, Generation: d.Generation, Fleet: d.Fleet, Verdicts: map[regions.TargetID]regions.Verdict{}, Writers: map[regions.DatabaseID]regions.Epoch{}}
-	for _, t := range s.targets {
+	for _, t := range d.Fleet.Targets() {
 		world.Verdicts[t.ID] = regions.Verdict{Target: t.ID, Region: t.Region, Measured: regions.Up, Effective: regions.Up, Because: "up"}
 	}
 	for db, e := range d.Writers {

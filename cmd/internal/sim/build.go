@@ -34,8 +34,8 @@ func (s *simulation) build() {
 	if problems := s.fleet.Validate(); len(problems) > 0 {
 		panic(fmt.Sprintf("the fleet that was drawn is not valid: %v", problems))
 	}
-	s.targets = s.fleet.Targets()
 	s.drawNetwork()
+	s.asked = map[regions.Name]question{}
 	s.truth = truth{dead: map[regions.TargetID]int{}, dark: map[regions.ID]int{}}
 	s.watch = newWatch(s)
 	s.store = newCluster(s)
@@ -68,15 +68,12 @@ func (s *simulation) drawFleet(traffic, database bool) {
 		w.ID, w.Name, w.Policy.Panic = "orders", "orders.example.com.", regions.AnswerAll
 		w.Writes = &regions.Writes{Database: orders}
 		w.Endpoints = nil
-		for k, r := range places[1:] {
-			w.Endpoints = append(w.Endpoints, regions.Endpoint{ID: regions.EndpointID(w.ID, r, 1), Region: r, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 9, byte(k), 1})}})
+		for k := range places[1:] {
+			w.Endpoints = append(w.Endpoints, newEndpoint(w.ID, 9, k+1, 1))
 		}
 		f.Services = append(f.Services, w)
 	}
 	s.fleet = f
-	for i := range f.Services {
-		s.asked = append(s.asked, newQuestion(f.Services[i].Name))
-	}
 }
 
 func (s *simulation) check(kind regions.CheckKind) regions.Check {
@@ -92,7 +89,7 @@ func (s *simulation) drawService(i int, kind regions.PolicyKind) regions.Service
 	}
 	for k, r := range places {
 		for n := range 1 + s.below(5)/4 {
-			v.Endpoints = append(v.Endpoints, regions.Endpoint{ID: regions.EndpointID(v.ID, r, n+1), Region: r, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, byte(i), byte(k), byte(n + 1)})}})
+			v.Endpoints = append(v.Endpoints, newEndpoint(v.ID, i, k, n+1))
 		}
 		switch kind {
 		case regions.Weighted:
@@ -108,6 +105,11 @@ func (s *simulation) drawService(i int, kind regions.PolicyKind) regions.Service
 		v.Policy.Groups = []regions.ClientGroup{{Name: "near", Prefixes: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}, Order: []regions.ID{oneOf(s, places)}}}
 	}
 	return v
+}
+
+// newEndpoint is the nth endpoint of the ith service in the kth region.
+func newEndpoint(v regions.ServiceID, i, k, n int) regions.Endpoint {
+	return regions.Endpoint{ID: regions.EndpointID(v, places[k], n), Region: places[k], Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, byte(i), byte(k), byte(n)})}}
 }
 
 func (s *simulation) drawNetwork() {

@@ -26,7 +26,7 @@ var databaseFaults = []trouble{{14, faultyPair}, {10, freezeAgent}, {6, powerCut
 // drawFaults lays out what goes wrong, what people do meanwhile, and when the
 // last fault ends.
 func (s *simulation) drawFaults() {
-	s.calm = s.between(10*time.Second, 20*time.Second)
+	s.calm = s.between(6*time.Second, 14*time.Second)
 	kinds := faults
 	if s.pair != nil {
 		kinds = append(append([]trouble(nil), faults...), databaseFaults...)
@@ -40,6 +40,9 @@ func (s *simulation) drawFaults() {
 	}
 	if s.chance(20) {
 		at(s.people.freeze)
+	}
+	for range s.below(6) / 3 * (1 + s.below(3)) {
+		at(s.people.reconfigure)
 	}
 	if s.chance(40) {
 		region := oneOf(s, places)

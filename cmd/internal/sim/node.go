@@ -28,18 +28,26 @@ type node struct {
 	disk     disk
 
 	// What follows is memory, and gone after a crash.
-	detectors []Detector
-	tallies   []tally
+	fleet     *regions.Fleet // that what is checked is of
+	targets   []regions.Target
+	checks    map[regions.TargetID]*check
 	sequence  uint64
 	inbox     *feed.Inbox
 	judgement health.Judgement
 	decided   *regions.Decided
+	viewed    *regions.Decided // what was judged last
 	epochs    map[regions.DatabaseID]regions.SignedEpoch
 	world     steer.World
 	plan      steer.Plan
 	snapshot  *dns.Snapshot
 	poked     bool
 	engine    *engine
+}
+
+// check is one target from here: what is believed of it, and what was seen.
+type check struct {
+	detector Detector
+	tally    tally
 }
 
 // disk is what a crash leaves.
@@ -66,16 +74,13 @@ func newNode(s *simulation, i int, region regions.ID) *node {
 func (n *node) start() {
 	n.up = true
 	n.boot++
-	n.detectors = make([]Detector, len(n.sim.targets))
-	n.tallies = make([]tally, len(n.sim.targets))
-	for i, t := range n.sim.targets {
-		n.detectors[i] = n.sim.cores.Detector(t.Check.Rise, t.Check.Fall)
-	}
+	n.fleet, n.targets, n.checks, n.viewed = nil, nil, nil, nil
 	n.sequence, n.inbox, n.poked, n.snapshot = 0, feed.NewInbox(nil), false, nil
 	n.epochs = map[regions.DatabaseID]regions.SignedEpoch{}
 	n.decided = n.disk.decided
 	n.judgement, n.plan = remembered(n.disk.memory.text())
 	n.world = steer.World{}
+	n.equip()
 	n.sim.watch.booted(n)
 	n.after(n.sim.between(0, checkEvery), n.tick)
 	n.engine = newEngine(n)
@@ -93,6 +98,23 @@ func (b belief) text() []byte {
 		panic(err) // the daemon could not write it either
 	}
 	return text
+}
+
+// equip points the checks at the fleet that is decided.
+func (n *node) equip() {
+	if n.decided == nil || n.decided.Fleet == n.fleet {
+		return
+	}
+	n.fleet, n.targets = n.decided.Fleet, n.decided.Fleet.Targets()
+	before := n.checks
+	n.checks = make(map[regions.TargetID]*check, len(n.targets))
+	for _, t := range n.targets {
+		c := before[t.ID]
+		if c == nil {
+			c = &check{detector: n.sim.cores.Detector(t.Check.Rise, t.Check.Fall)}
+		}
+		n.checks[t.ID] = c
+	}
 }
 
 // remembered is what the last run believed, as a judge begins with it.
@@ -140,8 +162,8 @@ func (n *node) keep() {
 func (n *node) tick() {
 	n.after(checkEvery, n.tick)
 	now := n.clock()
-	for i := range n.sim.targets {
-		n.probe(i, now)
+	for i := range n.targets {
+		n.probe(&n.targets[i], now)
 	}
 	n.publish(now)
 	n.judge()
@@ -153,8 +175,7 @@ func (n *node) tick() {
 	}
 }
 
-func (n *node) probe(i int, now time.Time) {
-	t := &n.sim.targets[i]
+func (n *node) probe(t *regions.Target, now time.Time) {
 	up, why := n.sim.truth.seen(n.sim, n.region, t)
 	if n.lies > 0 {
 		up, why = !up, "a lie"
@@ -163,16 +184,17 @@ func (n *node) probe(i int, now time.Time) {
 	if !up {
 		o = health.Observation{At: now, State: regions.Down, Reason: why}
 	}
-	r := n.detectors[i].Observe(o)
-	n.tallies[i].add(up)
-	n.sim.watch.detected(n, t, &n.tallies[i], r)
+	c := n.checks[t.ID]
+	r := c.detector.Observe(o)
+	c.tally.add(up)
+	n.sim.watch.detected(n, t, &c.tally, r)
 }
 
 // reports is the node's own table.
 func (n *node) reports() map[uint64]health.Report {
-	m := make(map[uint64]health.Report, len(n.detectors))
-	for i, d := range n.detectors {
-		m[n.sim.targets[i].ID.Hash()] = d.Report()
+	m := make(map[uint64]health.Report, len(n.checks))
+	for id, c := range n.checks {
+		m[id.Hash()] = c.detector.Report()
 	}
 	return m
 }
@@ -231,6 +253,7 @@ func (n *node) take(d *regions.Decided) {
 	}
 	n.sim.watch.taken(n, d)
 	n.decided = d
+	n.equip()
 	if n.disk.stalled == 0 && !n.sim.chance(20) {
 		n.disk.decided = d
 	}
@@ -248,9 +271,10 @@ func (n *node) judge() {
 	}
 	s, now := n.sim, n.clock()
 	s.figures.Judgements++
-	scene := health.Scene{Targets: s.targets, Tables: n.tables(now)}
+	scene := health.Scene{Targets: n.targets, Tables: n.tables(now)}
 	was, planned := n.judgement, n.plan
 	n.judgement = s.cores.Judge(was, scene, now)
+	known := n.epochs
 	n.epochs = n.newest(d)
 	n.world = steer.World{Incarnation: d.Incarnation, Generation: d.Generation, Fleet: d.Fleet, Verdicts: n.judgement.Verdicts, Regions: n.judgement.Regions,
 		Alarms: n.judgement.Alarms, Writers: map[regions.DatabaseID]regions.Epoch{}, Overrides: d.Overrides, Restored: d.Restored, Freeze: d.Freeze}
@@ -258,13 +282,18 @@ func (n *node) judge() {
 		n.world.Writers[db] = e.Epoch
 	}
 	n.plan = s.cores.Decide(planned, n.world, now)
-	n.tellChanges(&planned)
-	n.answer()
-	if !was.Same(&n.judgement) || !planned.Same(&n.plan) {
+	// As in the daemon, only what says something new is answered and kept.
+	fresh := n.snapshot == nil || n.viewed != d || !was.Same(&n.judgement) || !planned.Same(&n.plan) || !maps.EqualFunc(known, n.epochs, sameEpoch)
+	n.viewed = d
+	if fresh {
+		n.tellChanges(&planned)
+		n.answer()
 		n.after(s.between(0, 50*time.Millisecond), n.remember)
 	}
-	s.watch.judged(n, &was, &scene, &planned, now)
+	s.watch.judged(n, &was, &scene, &planned, now, fresh)
 }
+
+func sameEpoch(a, b regions.SignedEpoch) bool { return a.Epoch == b.Epoch }
 
 // answer makes the plan what is answered.
 func (n *node) answer() {

@@ -211,8 +211,8 @@ func (p *people) override() {
 	id, by := fmt.Sprintf("o%d", p.number), oneOf(s, []string{"anna", "bert", runbooks.EnginePrefix + "auto"})
 	at := began.Add(s.now)
 	scope, until := regions.Scope{Region: oneOf(s, places)}, at.Add(s.between(2*time.Second, 20*time.Second))
-	if len(s.fleet.Services) > 0 && s.chance(25) {
-		scope.Service = oneOf(s, s.fleet.Services).ID
+	if s.chance(25) {
+		scope.Service = oneOf(s, s.store.decided.Fleet.Services).ID
 	}
 	o, err := regions.NewDrain(id, scope, by, "test", at, until)
 	if s.chance(30) {
@@ -233,4 +233,58 @@ func (p *people) freeze() {
 		s.tell("anna", "freezes")
 		s.store.change(next)
 	}
+}
+
+// reconfigure puts another fleet in force.
+func (p *people) reconfigure() {
+	s := p.sim
+	if !p.reach() {
+		return
+	}
+	p.number++
+	f := *s.store.decided.Fleet
+	f.Services = slices.Clone(f.Services)
+	i := s.below(len(f.Services))
+	v := &f.Services[i]
+	v.Endpoints = slices.Clone(v.Endpoints)
+	what := ""
+	switch s.below(5) {
+	case 0:
+		e := oneOf(s, v.Endpoints)
+		k := slices.Index(places, e.Region)
+		added := newEndpoint(v.ID, int(e.Addresses[0].As4()[1]), k, 3)
+		if endpoint(v, added.ID) != nil {
+			return
+		}
+		v.Endpoints, what = append(v.Endpoints, added), fmt.Sprintf("%s is new", added.ID)
+	case 1:
+		k := s.below(len(v.Endpoints))
+		gone := v.Endpoints[k]
+		v.Endpoints, what = slices.Delete(v.Endpoints, k, k+1), fmt.Sprintf("%s is gone", gone.ID)
+	case 2:
+		added := s.drawService(20+p.number, oneOf(s, []regions.PolicyKind{regions.Failover, regions.Weighted, regions.All}))
+		f.Services, what = append(f.Services, added), fmt.Sprintf("service %s is new", added.ID)
+	case 3:
+		what = fmt.Sprintf("service %s is gone", v.ID)
+		f.Services = slices.Delete(f.Services, i, i+1)
+	default:
+		v.TTL, v.Policy.Panic, what = v.TTL+time.Second, regions.AnswerAll, fmt.Sprintf("service %s has another TTL", v.ID)
+	}
+	if len(f.Validate()) > 0 || len(f.Services) == 0 || s.pair != nil && !s.written(&f) {
+		return // nobody may put that in force, or would
+	}
+	s.tell("anna", "puts another fleet in force: %s", what)
+	s.watch.learn(&f)
+	next := *s.store.decided
+	next.Fleet = &f
+	s.store.change(next)
+}
+
+// written reports whether the database's writer has a name, wherever it is.
+func (s *simulation) written(f *regions.Fleet) bool {
+	v, ok := f.Service("orders")
+	for _, m := range s.pair.order {
+		ok = ok && slices.ContainsFunc(v.Endpoints, func(e regions.Endpoint) bool { return e.Region == m.region })
+	}
+	return ok
 }

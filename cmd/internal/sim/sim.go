@@ -66,17 +66,16 @@ type simulation struct {
 	now    time.Duration
 	calm   time.Duration // when the last fault has ended
 
-	fleet   *regions.Fleet
-	zones   []*zone.Zone
-	targets []regions.Target
-	asked   []question
-	net     network
-	nodes   []*node
-	store   *cluster
-	pair    *pair
-	people  *people
-	truth   truth
-	watch   *watch
+	fleet  *regions.Fleet // the first; people change it
+	zones  []*zone.Zone
+	asked  map[regions.Name]question
+	net    network
+	nodes  []*node
+	store  *cluster
+	pair   *pair
+	people *people
+	truth  truth
+	watch  *watch
 
 	told    bool // whether lines are kept
 	lines   []string

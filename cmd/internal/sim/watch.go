@@ -35,14 +35,19 @@ type keyed struct {
 func newWatch(s *simulation) *watch {
 	w := &watch{sim: s, liars: map[regions.NodeID]bool{}, epochs: map[*node]regions.Epoch{},
 		alike: map[string]string{}, keys: map[string]*keyed{}, fences: map[runbooks.ExecutionID]bool{}, effects: map[runbooks.ExecutionID]int{}, region: map[netip.Addr]regions.TargetID{}, buffer: make([]byte, 0, 512)}
-	for _, v := range s.fleet.Services {
+	w.learn(s.fleet)
+	return w
+}
+
+// learn notes whose an address is.
+func (w *watch) learn(f *regions.Fleet) {
+	for _, v := range f.Services {
 		for _, e := range v.Endpoints {
 			for _, a := range e.Addresses {
 				w.region[a] = e.ID
 			}
 		}
 	}
-	return w
 }
 
 // maxEvents bounds a history: one that goes on for ever is broken, too.

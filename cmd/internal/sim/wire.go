@@ -24,6 +24,16 @@ func newQuestion(n regions.Name) question {
 	return question{n, append(q, 0, 0, 1, 0, 1)}
 }
 
+// question returns the question for a name, made once.
+func (s *simulation) question(n regions.Name) question {
+	q, ok := s.asked[n]
+	if !ok {
+		q = newQuestion(n)
+		s.asked[n] = q
+	}
+	return q
+}
+
 var errCut = errors.New("it ends in the middle")
 
 // resolve puts the question to a snapshot, through the wire, and returns the

@@ -36,6 +36,8 @@ func observeFence(ctx context.Context, m move) (providers.Result, error) {
 		return result(providers.NotDone, nil, "%s", st.Detail), nil
 	case st.Fence.Epoch.Compare(m.Epoch) < 0:
 		return result(providers.NotDone, nil, "%s; that was an earlier decision", st.Detail), nil
+	case h.kind() == "agent" && runOf(st.Fence.Key) != runOf(m.Key):
+		return result(providers.NotDone, nil, "%s; but by %s, and only who fences it themselves can rely on it", st.Detail, runOf(st.Fence.Key)), nil
 	case m.planned && (st.Control == nil || !st.Control.Clean()):
 		return result(providers.NotDone, nil, "%s; a switchover needs a clean stop", st.Detail), nil
 	}

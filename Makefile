@@ -11,7 +11,10 @@ CONSOLE := $(shell find api/console -type f -not -path '*/node_modules/*' -not -
 # Packages whose tests start whole worlds of processes and hold them to bounds in time: one after another, with nothing beside them.
 WORLDS := ^fairlead/cmd/(internal/(daemon|demo|manual)|fairlead)
 
-.PHONY: build demo test lint bench fuzz clean
+# How long `make chaos` goes on.
+CHAOS ?= 10m
+
+.PHONY: build demo test lint bench fuzz chaos clean
 
 build: bin/fairlead ## bin/fairlead, with its console
 
@@ -36,6 +39,7 @@ test: ## everything, the race detector on, with real databases and a real browse
 	@export FAIRLEAD_REQUIRE_ALL=1; { \
 	  go test -race -json -timeout 15m $$(go list ./... | grep -vE '$(WORLDS)') || failed=1; \
 	  go test -race -json -timeout 15m -p 1 $$(go list ./... | grep -E '$(WORLDS)') || failed=1; \
+	  go test -json -run TestHistories ./cmd/internal/sim || failed=1; \
 	  exit $${failed:-0}; } | go run .ci/summary.go
 
 lint: ## formatting, vet, and that what is generated is current
@@ -43,7 +47,10 @@ lint: ## formatting, vet, and that what is generated is current
 	go vet ./...
 
 bench: ## the project's own benchmarks
-	go test -run '^$$' -bench . -benchmem ./regions/... ./dns/... ./cmd/internal/store/...
+	go test -run '^$$' -bench . -benchmem ./regions/... ./dns/... ./cmd/internal/store/... ./cmd/internal/sim
+
+chaos: ## random faults, from seeds that are printed, for CHAOS=10m
+	go test -count=1 -timeout 0 -v -run TestHistories ./cmd/internal/sim -for $(CHAOS)
 
 fuzz: ## each fuzzer for a minute
 	@go list -f '{{.Dir}}' ./... | while read -r dir; do \

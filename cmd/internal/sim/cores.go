@@ -33,10 +33,15 @@ type Cores struct {
 	Manner Manner
 }
 
-// Manner is what an engine owes besides what the execution tells it.
+// Manner is what those owe who are only played here, as mistakes that a test
+// can have them make. None is made by the shipped ones.
 type Manner struct {
-	ActsFirst bool // acts, and writes down the intent afterwards
-	Blind     bool // acts again after a crash without looking
+	ActsFirst  bool // an engine acts, and writes down the intent afterwards
+	Blind      bool // an engine acts again after a crash without looking
+	LateFences bool // an agent carries out a fence that its run has taken back
+	LateStarts bool // an agent lifts a fence by order of another run than the one that fenced
+	Hopeful    bool // a provider takes a writer that writes for one that nobody will fence
+	Careless   bool // a provider promotes without asking for the fence once more
 }
 
 // Detector is what a node needs of [health.Detector].

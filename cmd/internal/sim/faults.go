@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fairlead/regions"
+	"fairlead/runbooks"
 )
 
 // trouble is something that goes wrong, and comes to an end.
@@ -21,7 +22,7 @@ var faults = []trouble{
 }
 
 // databaseFaults befall a pair.
-var databaseFaults = []trouble{{14, faultyPair}, {10, freezeAgent}, {6, powerCut}, {20, crashEngine}, {10, depose}}
+var databaseFaults = []trouble{{14, faultyPair}, {20, freezeAgent}, {6, powerCut}, {20, crashEngine}, {10, depose}, {10, cutWriter}, {30, cutOrder}}
 
 // drawFaults lays out what goes wrong, what people do meanwhile, and when the
 // last fault ends.
@@ -125,6 +126,22 @@ func isolate(s *simulation) (string, func(), func()) {
 	return fmt.Sprintf("%s is cut off from all others", a), set(1), set(-1)
 }
 
+// cutWriter cuts what leads to a database's machine: what was said to it may
+// arrive when the link is back.
+func cutWriter(s *simulation) (string, func(), func()) {
+	to := oneOf(s, s.pair.order).region
+	set := func(by int) func() {
+		return func() {
+			for _, from := range places {
+				if from != to {
+					s.net.cut(from, to, by)
+				}
+			}
+		}
+	}
+	return fmt.Sprintf("nothing reaches %s", to), set(1), set(-1)
+}
+
 func slowLink(s *simulation) (string, func(), func()) {
 	a, b := pairOf(s)
 	l, by := s.net.link(a, b), s.between(50*time.Millisecond, 700*time.Millisecond)
@@ -202,26 +219,59 @@ func depose(s *simulation) (string, func(), func()) {
 // before it acts, while it does, or before it can say what came of it.
 func crashEngine(s *simulation) (string, func(), func()) {
 	var crashed *node
-	over := false
+	armed := false
 	delay := s.between(0, 700*time.Millisecond)
-	return "whoever writes into a journal next crashes", func() {
-			s.store.trap = func(n *node) {
-				s.store.trap = nil
-				s.after(delay, func() {
-					if over {
-						return
-					}
-					s.tell("fault", "%s crashes", n.id)
-					n.down()
-					crashed = n
-				})
+	s.store.traps = append(s.store.traps, func(n *node, _ runbooks.Event) {
+		if !armed {
+			return
+		}
+		armed = false
+		s.after(delay, func() {
+			if s.now < s.calm-time.Second && crashed == nil {
+				s.tell("fault", "%s crashes", n.id)
+				n.down()
+				crashed = n
 			}
-		}, func() {
-			s.store.trap, over = nil, true
+		})
+	})
+	return "whoever writes into a journal next crashes", func() { armed = true }, func() {
+		armed = false
+		s.after(s.calm-s.now, func() {
 			if crashed != nil {
 				crashed.again()
 			}
+		})
+	}
+}
+
+// cutOrder cuts the way to the writer as soon as a fence, or what takes it
+// back, is intended, or freezes its agent: the order may be carried out when
+// nobody wants it any more.
+func cutOrder(s *simulation) (string, func(), func()) {
+	armed, freeze := false, s.chance(40)
+	end := func() {}
+	s.store.traps = append(s.store.traps, func(n *node, ev runbooks.Event) {
+		to := s.pair.members[s.store.decided.Writers[orders].Epoch.Writer]
+		switch {
+		case !armed || ev.Kind != runbooks.Intended || ev.Step != "fence":
+			return
+		case freeze:
+			s.tell("fault", "the agent in %s freezes", to.region)
+			to.frozen++
+			end = to.thaw
+		case n.region == to.region:
+			return
+		default:
+			s.tell("fault", "nothing from %s reaches %s", n.region, to.region)
+			s.net.cut(n.region, to.region, 1)
+			end = func() { s.net.cut(n.region, to.region, -1) }
 		}
+		armed = false
+	})
+	return "the next order to fence is held up", func() { armed = true }, func() {
+		armed = false
+		end()
+	}
 }
 
 func deafen(s *simulation) (string, func(), func()) {

@@ -19,7 +19,7 @@ import (
 // an ordinary afternoon.
 type mutant struct {
 	core, mistake string
-	breaks        string // the promise that it breaks first, in most histories
+	breaks        string // a promise that it breaks, by some of its words
 	make          func(c *sim.Cores)
 }
 
@@ -35,7 +35,7 @@ var mutants = []mutant{
 	}},
 
 	{"Quorum", "counts silence as failure", "missing reports are not bad reports", func(c *sim.Cores) { c.Judge = silenceIsFailure }},
-	{"Quorum", "believes a single voice", "", func(c *sim.Cores) {
+	{"Quorum", "believes a single voice", "a verdict changes only when enough vantage points agree", func(c *sim.Cores) {
 		c.Judge = withTargets(func(t *regions.Target) { t.Quorum = 1 })
 	}},
 	{"Quorum", "wants everybody to agree", "what enough vantage points agree on", func(c *sim.Cores) {
@@ -45,20 +45,33 @@ var mutants = []mutant{
 
 	{"Decide", "plans nothing where nothing serves", "never empty", func(c *sim.Cores) { c.Decide = emptyWhenAllDown }},
 	{"Decide", "keeps to the first epoch it saw", "newest epoch", func(c *sim.Cores) { c.Decide = firstEpoch }},
-	{"Decide", "takes any epoch, also an older one", "", func(c *sim.Cores) { c.Decide = anyEpoch }},
-	{"Decide", "ignores health", "", func(c *sim.Cores) { c.Decide = ignoresHealth }},
-	{"Decide", "throws dice", "", func(c *sim.Cores) { c.Decide = throwsDice() }},
+	{"Decide", "takes any epoch, also an older one", "newest epoch", func(c *sim.Cores) { c.Decide = anyEpoch }},
+	{"Decide", "ignores health", "nothing that is out is answered", func(c *sim.Cores) { c.Decide = ignoresHealth }},
+	{"Decide", "throws dice", "answer the same", func(c *sim.Cores) { c.Decide = throwsDice() }},
 
-	{"Compile", "loses a name", "", func(c *sim.Cores) {
+	{"Decide", "lets a region back that nobody has restored", "returns when a person says so", func(c *sim.Cores) { c.Decide = forgetsLatches }},
+	{"Decide", "never lets a region back", "everything is as it should be", func(c *sim.Cores) { c.Decide = neverRestores }},
+	{"Decide", "does not mind a freeze", "while it is frozen", func(c *sim.Cores) { c.Decide = mindsNoFreeze }},
+	{"Decide", "answers where it should fail closed", "fails closed", func(c *sim.Cores) { c.Decide = neverFailsClosed }},
+	{"Judgement", "doubts and does not say so", "says so", func(c *sim.Cores) { c.Judge = saysNothing }},
+
+	{"Compile", "loses a name", "never empty", func(c *sim.Cores) {
 		c.Compile = func(z []*zone.Zone, p steer.Plan) (*dns.Snapshot, error) { return dns.Compile(z, withoutLast(p)) }
 		c.With = func(s *dns.Snapshot, p steer.Plan) (*dns.Snapshot, error) { return s.With(withoutLast(p)) }
 	}},
-	{"Compile", "misses the last name that changed", "", func(c *sim.Cores) { c.With = missesLast() }},
+	{"Compile", "misses the last name that changed", "what is planned is what is answered", func(c *sim.Cores) { c.With = missesLast() }},
 
 	{"Execution", "forgets what was intended", "looks before it acts", func(c *sim.Cores) { c.Fold = folding(forgetsIntents) }},
 	{"Execution", "acts again without looking", "looks before it acts", func(c *sim.Cores) { c.Manner.Blind = true }},
 	{"Execution", "takes a fence that failed for one that holds", "no promotion without a proved fence", func(c *sim.Cores) { c.Fold = folding(believesFences) }},
 	{"Execution", "is acted on before the intent is written", "no act without a prior intent", func(c *sim.Cores) { c.Manner.ActsFirst = true }},
+	{"Execution", "never comes to an end", "everything is as it should be", func(c *sim.Cores) { c.Fold = endless }},
+	{"Execution", "takes a fence that failed for one that holds, and nobody asks for it again", "one writer", func(c *sim.Cores) {
+		c.Fold, c.Manner.Careless = folding(believesFences), true
+	}},
+	{"Agent", "carries out a fence that was taken back", "what comes late is refused", func(c *sim.Cores) { c.Manner.LateFences = true }},
+	{"Agent", "lifts a fence by order of another run", "what comes late is refused", func(c *sim.Cores) { c.Manner.LateStarts = true }},
+	{"Provider", "takes a writer that writes for one that nobody will fence", "what comes late is refused", func(c *sim.Cores) { c.Manner.Hopeful = true }},
 	{"Journal", "takes an event made for another position", "has seen all before it", func(c *sim.Cores) {
 		c.Append = func(_, _ runbooks.Position) error { return nil }
 	}},
@@ -165,6 +178,56 @@ func throwsDice() func(steer.Plan, steer.World, time.Time) steer.Plan {
 			}
 		})
 	}
+}
+
+func forgetsLatches(before steer.Plan, w steer.World, now time.Time) steer.Plan {
+	before.Latched = nil
+	return steer.Decide(before, w, now)
+}
+
+func neverRestores(before steer.Plan, w steer.World, now time.Time) steer.Plan {
+	w.Restored = nil
+	return steer.Decide(before, w, now)
+}
+
+// mindsNoFreeze decides as if nothing were frozen, and says that it is.
+func mindsNoFreeze(before steer.Plan, w steer.World, now time.Time) steer.Plan {
+	frozen := w.Freeze
+	w.Freeze = nil
+	p := steer.Decide(before, w, now)
+	p.Freeze = frozen
+	return p
+}
+
+func neverFailsClosed(before steer.Plan, w steer.World, now time.Time) steer.Plan {
+	f := *w.Fleet
+	f.Services = slices.Clone(f.Services)
+	for i := range f.Services {
+		f.Services[i].Policy.Panic = regions.AnswerAll
+	}
+	w.Fleet = &f
+	return steer.Decide(before, w, now)
+}
+
+func saysNothing(j health.Judgement, s health.Scene, now time.Time) health.Judgement {
+	next := j.Next(s, now)
+	next.Alarms = slices.DeleteFunc(next.Alarms, func(a regions.Alarm) bool { return a.ID == "blind" })
+	return next
+}
+
+// tireless is an execution that goes on for ever.
+type tireless struct{ *runbooks.Execution }
+
+func (t tireless) Next(now time.Time) []runbooks.Command {
+	return slices.DeleteFunc(t.Execution.Next(now), func(c runbooks.Command) bool {
+		_, stop := c.(runbooks.Stop)
+		return stop
+	})
+}
+
+func endless(id runbooks.ExecutionID, events []runbooks.Event) (sim.Execution, error) {
+	x, err := runbooks.Fold(id, events)
+	return tireless{x}, err
 }
 
 func withoutLast(p steer.Plan) steer.Plan {

@@ -78,15 +78,19 @@ func (n *network) deliver(from, to regions.ID, do func()) {
 	}
 }
 
-// hold keeps a message until the link is back.
+// hold keeps a message until the link is back, and then for up to as long as
+// it was away: whoever sends again waits twice as long each time.
 func (n *network) hold(from, to regions.ID, do func()) {
-	n.sim.after(n.sim.between(200*time.Millisecond, 2*time.Second), func() {
+	since := n.sim.now
+	var look func()
+	look = func() {
 		if l := n.link(from, to); l.cut > 0 {
-			n.hold(from, to, do)
+			n.sim.after(200*time.Millisecond, look)
 		} else {
-			n.sim.after(l.lag+l.slow, do)
+			n.sim.after(l.lag+l.slow+n.sim.between(0, n.sim.now-since), do)
 		}
-	})
+	}
+	n.sim.after(200*time.Millisecond, look)
 }
 
 // ask calls somebody in another region and waits. What is called runs there

@@ -132,7 +132,7 @@ func (m *member) tell(t *task, verb string, o order, act func() error) error {
 		case m.turn:
 			answer(untouched{fault.Unavailablef(m.name, "another verb is still under way")})
 			return
-		case verb == "fence" && m.takenBack(o.key):
+		case verb == "fence" && m.takenBack(o.key) && !s.cores.Manner.LateFences:
 			s.tell(m.name, "refuses the fence under %s, which was taken back", o.key)
 			answer(untouched{fault.Conflictf(m.name, "the order to fence under %s comes too late", o.key)})
 			return
@@ -191,6 +191,7 @@ func said(err error) string {
 type status struct {
 	running, primary, fenced, clean bool
 	fence                           regions.Epoch
+	by                              string // the key of the fence
 	lsn                             int
 }
 
@@ -208,7 +209,7 @@ func (m *member) look(t *task, e regions.Epoch) (status, error) {
 		}
 		st = status{running: m.running, primary: m.primary, clean: m.clean, lsn: m.lsn}
 		if m.fence != nil {
-			st.fence, st.fenced = m.fence.epoch, !m.running
+			st.fence, st.by, st.fenced = m.fence.epoch, m.fence.key, !m.running
 		}
 		answer(nil)
 	})

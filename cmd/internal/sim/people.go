@@ -18,11 +18,12 @@ type people struct {
 	sim     *simulation
 	retries map[runbooks.ExecutionID]int
 	number  int
+	nerves  int // how easily they abort what runs, in a hundred
 	calm    int // looks in a row at which everything was as it should
 }
 
 func newPeople(s *simulation) *people {
-	p := &people{sim: s, retries: map[runbooks.ExecutionID]int{}}
+	p := &people{sim: s, retries: map[runbooks.ExecutionID]int{}, nerves: oneOf(s, []int{3, 12, 35})}
 	s.after(time.Second, p.look)
 	return p
 }
@@ -44,6 +45,9 @@ func (p *people) look() {
 		}
 	}
 	if s.now < s.calm {
+		if open := slices.ContainsFunc(s.store.runs, func(j *journal) bool { return !j.over }); s.pair != nil && !open && len(s.store.runs) > 0 && s.chance(40) {
+			p.move() // once more, at once
+		}
 		return
 	}
 	p.tidy()
@@ -118,7 +122,7 @@ func (p *people) wish(x Execution) runbooks.Operation {
 		}
 	case runbooks.RunRunning:
 		switch {
-		case hasty && may(runbooks.OpAbort, 12):
+		case hasty && may(runbooks.OpAbort, p.nerves):
 			return runbooks.OpAbort
 		case hasty && may(runbooks.OpPause, 4):
 			return runbooks.OpPause

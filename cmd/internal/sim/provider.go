@@ -170,7 +170,7 @@ func fenceValues(lsn int) map[string]string {
 
 func (m move) seeFence() (providers.Result, error) {
 	st, err := m.from.look(m.t, regions.Epoch{})
-	done := err == nil && st.fenced && st.fence.Compare(m.Epoch) >= 0 && (!m.planned || st.clean)
+	done := err == nil && st.fenced && st.fence.Compare(m.Epoch) >= 0 && (!m.planned || st.clean) && strings.HasPrefix(st.by, m.run()+"/")
 	if done {
 		m.p.fenced[m.from.region] = m.Epoch
 	}
@@ -191,7 +191,8 @@ func (m move) doFence() (map[string]string, error) {
 		if from.fence == nil && !from.primary {
 			return untouched{fault.Conflictf(from.name, "is a standby, so there is no writer to fence")}
 		}
-		if from.fence == nil || m.Epoch.Compare(from.fence.epoch) > 0 {
+		changes := from.fence == nil || from.running
+		if from.fence == nil || m.Epoch.Compare(from.fence.epoch) > 0 || from.fence.key != key {
 			from.fence = &fenceMark{m.Epoch, key}
 		}
 		if from.running {
@@ -202,7 +203,9 @@ func (m move) doFence() (map[string]string, error) {
 			}
 			from.running = false
 		}
-		m.p.node.sim.watch.effect(m.Request, from)
+		if changes {
+			m.p.node.sim.watch.effect(m.Request, from)
+		}
 		if lsn = from.lsn; m.planned && !from.clean {
 			return fault.Conflictf(from.name, "is off, but not cleanly")
 		}
@@ -218,7 +221,7 @@ func (m move) doFence() (map[string]string, error) {
 func (m move) seeUnfenced() (providers.Result, error) {
 	st, err := m.from.facts(m.t)
 	if err == nil {
-		return seen(nil, st.primary && m.p.lifted[m.run()], nil)
+		return seen(nil, st.primary && (m.p.lifted[m.run()] || m.p.node.sim.cores.Manner.Hopeful), nil)
 	}
 	_, err = m.from.look(m.t, regions.Epoch{})
 	return seen(err, false, nil)
@@ -234,8 +237,15 @@ func (m move) doUnfence() error {
 	}
 	from := m.from
 	err = m.change(from.tell(m.t, "start", m.order(), func() error {
-		if !from.primary {
+		step, _, _ := strings.Cut(m.Key, "undo/")
+		switch {
+		case !from.primary:
 			return untouched{fault.Conflictf(from.name, "was no writer")}
+		case from.fence == nil && from.running:
+			return nil // as it did before
+		case from.fence != nil && !strings.HasPrefix(from.fence.key, step) && !m.p.node.sim.cores.Manner.LateStarts:
+			m.p.node.sim.tell(from.name, "refuses to lift the fence under %s by order of %s", from.fence.key, m.Key)
+			return untouched{fault.Conflictf(from.name, "stays fenced by %s", from.fence.key)}
 		}
 		from.fence, from.running = nil, true
 		m.p.node.sim.watch.effect(m.Request, from)
@@ -286,7 +296,7 @@ func (m move) stillFenced() error {
 }
 
 func (m move) doPromote() error {
-	if err := m.stillFenced(); err != nil {
+	if err := m.stillFenced(); err != nil && !m.p.node.sim.cores.Manner.Careless {
 		return err
 	}
 	to, err := m.to.facts(m.t)

@@ -77,7 +77,8 @@ type simulation struct {
 	truth  truth
 	watch  *watch
 
-	told    bool // whether lines are kept
+	told    bool   // whether lines are kept
+	only    string // the promise that is minded; all if empty
 	lines   []string
 	figures Figures
 	broken  *Broken
@@ -85,9 +86,10 @@ type simulation struct {
 }
 
 // Play plays the history of a seed. With told it keeps the lines, which costs
-// as much again as the history itself.
-func Play(seed uint64, cores Cores, told bool) Report {
-	s := &simulation{cores: cores, dice: rand.New(rand.NewPCG(seed, 0x5eed)), told: told}
+// as much again as the history itself. With only, it minds no other promise
+// than the one whose words contain that.
+func Play(seed uint64, cores Cores, told bool, only string) Report {
+	s := &simulation{cores: cores, dice: rand.New(rand.NewPCG(seed, 0x5eed)), told: told, only: only}
 	s.build()
 	for s.broken == nil && !s.over {
 		e, ok := s.agenda.next()
@@ -116,7 +118,7 @@ func (s *simulation) tell(who, format string, args ...any) {
 
 // breaks notes the first promise that was not kept; the history ends there.
 func (s *simulation) breaks(promise, format string, args ...any) {
-	if s.broken == nil {
+	if s.broken == nil && strings.Contains(promise, s.only) {
 		s.broken = &Broken{promise, fmt.Sprintf(format, args...), s.now}
 	}
 }

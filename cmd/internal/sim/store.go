@@ -23,8 +23,8 @@ type cluster struct {
 	expires time.Duration
 	runs    []*journal
 	deaf    int // by how many faults: decides, and does not say so
-	// trap is told of the next event that an engine writes.
-	trap func(engine *node)
+	// traps are told of each event that an engine writes.
+	traps []func(engine *node, ev runbooks.Event)
 }
 
 // journal is a run's, and the one record that there is of it.
@@ -197,8 +197,10 @@ func (c *cluster) write(j *journal, at runbooks.Position, ev runbooks.Event, ter
 	}
 	c.sim.tell(string(j.id), "%d %s %s %s %s %s", stands+1, ev.Kind, ev.Step, ev.Principal, ev.Outcome, ev.Detail)
 	c.sim.watch.journaled(j, at, ev)
-	if term > 0 && c.trap != nil {
-		c.trap(c.leader)
+	if term > 0 {
+		for _, t := range c.traps {
+			t(c.leader, ev)
+		}
 	}
 	for _, n := range c.sim.nodes {
 		if c.reaches(n) {

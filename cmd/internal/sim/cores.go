@@ -39,7 +39,6 @@ type Manner struct {
 	ActsFirst  bool // an engine acts, and writes down the intent afterwards
 	Blind      bool // an engine acts again after a crash without looking
 	LateFences bool // an agent carries out a fence that its run has taken back
-	LateStarts bool // an agent lifts a fence by order of another run than the one that fenced
 	Hopeful    bool // a provider takes a writer that writes for one that nobody will fence
 	Careless   bool // a provider promotes without asking for the fence once more
 }

@@ -15,7 +15,7 @@ type host struct {
 	region regions.ID
 	up     bool
 	frozen int           // by how many faults
-	downs  int           // likewise
+	downs  int           // by how many faults it is down
 	boot   int           // which run of the process this is
 	offset time.Duration // of its clock; nobody else's is like it
 

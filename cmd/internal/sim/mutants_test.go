@@ -70,7 +70,6 @@ var mutants = []mutant{
 		c.Fold, c.Manner.Careless = folding(believesFences), true
 	}},
 	{"Agent", "carries out a fence that was taken back", "what comes late is refused", func(c *sim.Cores) { c.Manner.LateFences = true }},
-	{"Agent", "lifts a fence by order of another run", "what comes late is refused", func(c *sim.Cores) { c.Manner.LateStarts = true }},
 	{"Provider", "takes a writer that writes for one that nobody will fence", "what comes late is refused", func(c *sim.Cores) { c.Manner.Hopeful = true }},
 	{"Journal", "takes an event made for another position", "has seen all before it", func(c *sim.Cores) {
 		c.Append = func(_, _ runbooks.Position) error { return nil }

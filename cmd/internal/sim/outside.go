@@ -149,9 +149,10 @@ func (s *simulation) plan(rb runbooks.Runbook, params map[string]string) (runboo
 	return start, err
 }
 
-// moveName is a runbook of the house: it finishes what was left half done
-// between a promotion and the decision that follows it.
-const moveName = `
+// followText is a runbook of this fleet's own. It finishes what a run left that
+// ended between a promotion and the decision that follows it; none of the
+// shipped ones does, because their preflight wants a standby.
+const followText = `
 runbook: follow
 version: 1
 title: Have the name follow a writer that was promoted
@@ -166,7 +167,7 @@ steps:
 // library returns the shipped runbooks, and those of this house, by name.
 var library = sync.OnceValue(func() map[string]runbooks.Runbook {
 	all := map[string]runbooks.Runbook{}
-	docs := append(shipped.Documents(), regions.Document{Name: "follow", File: "follow.yaml", Text: moveName})
+	docs := append(shipped.Documents(), regions.Document{Name: "follow", File: "follow.yaml", Text: followText})
 	for _, d := range docs {
 		rb, problems := runbooks.Parse(d.File, d.Text, steps.Kinds())
 		if len(problems) > 0 {

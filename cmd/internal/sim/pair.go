@@ -87,7 +87,7 @@ func (m *member) lose() {
 	m.running, m.clean, m.turn = false, false, false
 }
 
-// boot is the agent's start: it starts a server that is not fenced.
+// powered is the agent's start, once there is power: it starts a server that is not fenced.
 func (m *member) powered() {
 	m.up = true
 	m.boot++

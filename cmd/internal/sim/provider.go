@@ -243,7 +243,7 @@ func (m move) doUnfence() error {
 			return untouched{fault.Conflictf(from.name, "was no writer")}
 		case from.fence == nil && from.running:
 			return nil // as it did before
-		case from.fence != nil && !strings.HasPrefix(from.fence.key, step) && !m.p.node.sim.cores.Manner.LateStarts:
+		case from.fence != nil && !strings.HasPrefix(from.fence.key, step):
 			m.p.node.sim.tell(from.name, "refuses to lift the fence under %s by order of %s", from.fence.key, m.Key)
 			return untouched{fault.Conflictf(from.name, "stays fenced by %s", from.fence.key)}
 		}

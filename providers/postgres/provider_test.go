@@ -335,6 +335,24 @@ func TestUnfenceBringsTheOldWriterBackUnlessPromoted(t *testing.T) {
 	}
 }
 
+func TestAWriterThatItsAgentMayStillFenceIsNotTakenForUnfenced(t *testing.T) {
+	t.Parallel()
+	b := pgtest.WithAgents(t)
+	p := provider(t, b.Model, b)
+	r := switchover(t, p, 5, pgtest.East, pgtest.Central)
+	b.StopAgent(t, pgtest.East) // with an order to fence in its buffers, for all that is known here
+	if res := r.observe("unfence"); res.State == providers.Done {
+		t.Errorf("observe unfence while the agent is silent and the server writes = %+v, want anything but done", res)
+	}
+	b.StartAgent(t, pgtest.East)
+	r.do("unfence")
+	if res := r.observe("unfence"); res.State != providers.Done {
+		t.Errorf("observe unfence once the agent has confirmed it = %+v, want done", res)
+	}
+	again := provider(t, b.Model, b) // as after a crash: what nobody remembers is asked for again
+	switchover(t, again, 5, pgtest.East, pgtest.Central).do("unfence")
+}
+
 func TestSwitchoverStopsNoWriterWhoseStandbyIsAway(t *testing.T) {
 	t.Parallel()
 	b := pgtest.WithAgents(t)

@@ -3,6 +3,7 @@ module fairlead
 go 1.26.0
 
 require (
+	filippo.io/age v1.2.1
 	github.com/getkin/kin-openapi v0.152.0
 	github.com/gin-gonic/gin v1.12.0
 	github.com/goccy/go-yaml v1.19.2

@@ -30,6 +30,10 @@ const (
 	journalAt = "journal/"
 	locksAt   = "lock/database/"
 	tokensAt  = "token/"
+	leadersAt = "lead/"
+
+	originKey    = "origin"    // which backup the store was begun from, if from one
+	restoringKey = "restoring" // exists while a backup is being written into the store
 )
 
 // escape keeps a name from being more than one element of a key.

@@ -34,6 +34,7 @@ type Parts struct {
 	Runs          Runs
 	Commander     Commander
 	Auditor       Auditor
+	Archivist     Archivist
 	Historian     Historian
 	Configuration Configuration
 	Readiness     Readiness

@@ -52,6 +52,7 @@ func (n *Node) dump(ctx context.Context, by string, out io.Writer) error {
 type archiveState struct {
 	restore atomic.Pointer[setBack] // why the one that waits is not restored
 	failed  atomic.Pointer[setBack] // why the newest one could not be taken
+	trail   atomic.Pointer[setBack] // where the audit trail does not fit together
 	newest  atomic.Int64            // when the newest whole one was taken, in Unix seconds; 0: never
 	since   atomic.Int64            // when this node began to take them
 }

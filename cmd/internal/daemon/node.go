@@ -328,7 +328,7 @@ func (n *Node) Run(ctx context.Context) error {
 		loops = append(loops, n.peers.Run, func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
 	}
 	if n.settings.Has(config.Control) {
-		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases), forever(n.restorePending), forever(n.takeBackups))
+		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases), forever(n.restorePending), forever(n.takeBackups), forever(n.checkTrail))
 	}
 	n.log.Info("node runs", "region", string(n.settings.Region), "roles", roleNames(n.settings.Roles), "api", n.apiListener.Addr().String(), "dns", n.settings.DNSListen, "data_dir", n.settings.DataDir)
 	err := together(ctx, loops...)

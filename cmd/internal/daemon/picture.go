@@ -145,6 +145,9 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 	if p := n.archive.restore.Load(); p != nil {
 		raise("restore", regions.Critical, "store", "fairlead restore-backup with another file; or remove it, and start this node again to use the store as it is", p.at, "%s", p.text)
 	}
+	if p := n.archive.trail.Load(); p != nil {
+		raise("trail", regions.Critical, "store", "stop the control nodes one after the other, and let fairlead doctor --data-dir say whose disk it is; see also fairlead audit verify", p.at, "%s", p.text)
+	}
 	if p := n.archive.late(n.settings.Backup, time.Now()); p != nil {
 		raise("backup", regions.Warning, "node "+string(n.settings.Name), "look at the directory and the log; meanwhile take one by hand: fairlead backup FILE", p.at, "%s", p.text)
 	}

@@ -58,7 +58,7 @@ func put(t *testing.T, s *store.Store, id string, region regions.ID) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.PutOverride(t.Context(), store.Lease{}, o, store.Safety{}); err != nil {
+	if _, err := s.PutOverride(t.Context(), store.Lease{}, o, store.Safety{}); err != nil {
 		t.Fatal(err)
 	}
 }

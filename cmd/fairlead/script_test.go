@@ -16,7 +16,7 @@ import (
 	"fairlead/api/apitest"
 	"fairlead/api/auth"
 	"fairlead/cmd/internal/backup"
-	"fairlead/cmd/internal/store"
+	decisions "fairlead/cmd/internal/store"
 	"fairlead/cmd/internal/store/memory"
 	"fairlead/regions"
 )
@@ -99,14 +99,14 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // aBackup is one of a small store.
 func aBackup(ts *testscript.TestScript) []byte {
-	s := store.New(memory.New(), store.Settings{Node: "n1", Signer: unsigned{}})
+	s := decisions.New(memory.New(), decisions.Settings{Node: "n1", Signer: unsigned{}})
 	var out bytes.Buffer
 	var w *backup.Writer
 	ctx := context.Background()
-	ts.Check(s.Snapshot(ctx, func(sum store.Summary) (err error) {
+	ts.Check(s.Snapshot(ctx, func(sum decisions.Summary) (err error) {
 		w, err = backup.NewWriter(&out, backup.Header{Summary: sum, Node: "n1", Taken: apitest.Began, Version: "test"})
 		return err
-	}, func(p []store.Pair) error { return w.Pairs(p) }))
+	}, func(p []decisions.Pair) error { return w.Pairs(p) }))
 	ts.Check(w.Close())
 	return out.Bytes()
 }

@@ -86,6 +86,9 @@ func database(ctx context.Context, path string) (applied uint64, err error) {
 			err = fmt.Errorf("cannot be read: %v", p)
 		}
 	}()
+	if err := wholeSize(path); err != nil {
+		return 0, err
+	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
 		return 0, err

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"time"
 
@@ -118,6 +119,13 @@ type Auditor interface {
 	// Note adds what was not decided but belongs into the trail: that somebody
 	// signed in ("sign-in"), or asked for what they may not do ("refused").
 	Note(ctx context.Context, kind, subject, sentence string) error
+}
+
+// Archivist writes copies of the store.
+type Archivist interface {
+	// Backup writes a whole copy to out, and that it was asked for into the
+	// trail. What was written of one that fails is worth nothing.
+	Backup(ctx context.Context, out io.Writer) error
 }
 
 // Historian reads what this node saw. From is as for [Auditor].

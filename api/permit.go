@@ -19,7 +19,7 @@ var verbs = map[string]auth.Verb{
 	"listRunbooks": auth.View, "getRunbook": auth.View, "checkRunbook": auth.Check,
 	"listExecutions": auth.View, "getExecution": auth.View, "previewExecution": auth.View,
 	"startExecution": auth.Run, "operateExecution": anyOf,
-	"listAudit": auth.Audit, "verifyAudit": auth.Audit, "listHistory": auth.View, "streamEvents": auth.View,
+	"listAudit": auth.Audit, "verifyAudit": auth.Audit, "getBackup": auth.Backup, "listHistory": auth.View, "streamEvents": auth.View,
 	"getWhoami": auth.View, "createSession": open, "deleteSession": open,
 	"listTokens": auth.Tokens, "createToken": auth.Tokens, "revokeToken": auth.Tokens,
 	"getConfig": auth.View, "checkConfig": auth.Check,

@@ -35,6 +35,7 @@ type Parts struct {
 	Runs          Runs
 	Commander     Commander
 	Auditor       Auditor
+	Archivist     Archivist
 	Historian     Historian
 	Configuration Configuration
 	Readiness     Readiness

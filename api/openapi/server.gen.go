@@ -19,6 +19,9 @@ type ServerInterface interface {
 	// VerifyAudit Walk the chain and recompute every hash
 	// (GET /api/v1/audit/verify)
 	VerifyAudit(c *gin.Context)
+	// GetBackup A copy of everything that the store holds
+	// (GET /api/v1/backup)
+	GetBackup(c *gin.Context)
 	// EndBreakGlass End in the store what the bundle in force on this node has ordered, on every node
 	// (DELETE /api/v1/break-glass)
 	EndBreakGlass(c *gin.Context, params EndBreakGlassParams)
@@ -184,6 +187,19 @@ func (siw *ServerInterfaceWrapper) VerifyAudit(c *gin.Context) {
 	}
 
 	siw.Handler.VerifyAudit(c)
+}
+
+// GetBackup operation middleware
+func (siw *ServerInterfaceWrapper) GetBackup(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetBackup(c)
 }
 
 // EndBreakGlass operation middleware
@@ -982,6 +998,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/executions/:id/:operation", wrapper.OperateExecution)
 	router.GET(options.BaseURL+"/api/v1/audit", wrapper.ListAudit)
 	router.GET(options.BaseURL+"/api/v1/audit/verify", wrapper.VerifyAudit)
+	router.GET(options.BaseURL+"/api/v1/backup", wrapper.GetBackup)
 	router.GET(options.BaseURL+"/api/v1/history", wrapper.ListHistory)
 	router.GET(options.BaseURL+"/api/v1/events", wrapper.StreamEvents)
 	router.GET(options.BaseURL+"/api/v1/whoami", wrapper.GetWhoami)

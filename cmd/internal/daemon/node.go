@@ -19,6 +19,7 @@ import (
 	"fairlead/api"
 	"fairlead/api/auth"
 	"fairlead/api/console"
+	"fairlead/cmd/internal/backup"
 	"fairlead/cmd/internal/config"
 	"fairlead/cmd/internal/etcd"
 	"fairlead/cmd/internal/history"
@@ -99,6 +100,9 @@ type Node struct {
 	newest  atomic.Pointer[regions.Decided]
 	leader  name
 	setBack atomic.Pointer[setBack]
+
+	restoring *backup.Content // what the store is to be begun from, or nil
+	archive   archiveState
 
 	troubles   troubles
 	remembered []byte // the memory as it was last written; of the goroutine that writes it
@@ -297,7 +301,7 @@ func (n *Node) openDoor() error {
 	n.gate = auth.NewGate(file, n.store, loopback, n.log)
 	parts := api.Parts{
 		Overview: picture{n}, Explainer: explainer{n}, Overrider: acts{n}, Freezer: acts{n}, Glass: acts{n}, Library: runs{n}, Runs: runs{n}, Commander: runs{n},
-		Auditor: record{n}, Historian: record{n}, Configuration: settings{n}, Readiness: settings{n},
+		Auditor: record{n}, Archivist: archive{n}, Historian: record{n}, Configuration: settings{n}, Readiness: settings{n},
 		Gate: n.gate, Stream: n.stream, Log: n.log.With("part", "api"), Node: string(n.settings.Name),
 		Console: console.Handler(), Metrics: n.metrics(), Loopback: loopback,
 	}
@@ -336,7 +340,7 @@ func (n *Node) Run(ctx context.Context) error {
 		loops = append(loops, n.peers.Run, func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
 	}
 	if n.settings.Has(config.Control) {
-		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases), forever(n.announce))
+		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases), forever(n.announce), forever(n.restorePending), forever(n.takeBackups), forever(n.checkTrail))
 	}
 	n.log.Info("node runs", "region", string(n.settings.Region), "roles", roleNames(n.settings.Roles), "api", n.apiListener.Addr().String(), "dns", n.settings.DNSListen, "data_dir", n.settings.DataDir)
 	err := together(ctx, loops...)

@@ -156,6 +156,15 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 	} else if b := n.setBack.Load(); b != nil {
 		raise("set-back", regions.Critical, "store", "restore the newest backup of the store; if the store is right, stop this node, move decided and memory.json out of its data directory, and start it again", b.at, "%s", b.text)
 	}
+	if p := n.archive.restore.Load(); p != nil {
+		raise("restore", regions.Critical, "store", "fairlead restore-backup with another file; or remove it, and start this node again to use the store as it is", p.at, "%s", p.text)
+	}
+	if p := n.archive.trail.Load(); p != nil {
+		raise("trail", regions.Critical, "store", "stop the control nodes one after the other, and let fairlead doctor --data-dir say whose disk it is; see also fairlead audit verify", p.at, "%s", p.text)
+	}
+	if p := n.archive.late(n.settings.Backup, time.Now()); p != nil {
+		raise("backup", regions.Warning, "node "+string(n.settings.Name), "look at the directory and the log; meanwhile take one by hand: fairlead backup FILE", p.at, "%s", p.text)
+	}
 	if text, since, any := n.troubles.sentence(); any {
 		raise("disk", regions.Critical, "node "+string(n.settings.Name), "give the data directory room; until then a restart would begin with older decisions", since, "%s", text)
 	}

@@ -30,7 +30,9 @@ func (n *Node) openStore() error {
 	if n.db, err = etcd.New(s); err != nil {
 		return err
 	}
-	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: n.decided, Superseded: n.superseded, Log: n.log})
+	restoring := n.findPending()
+	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: n.decided, Superseded: n.superseded, Epochs: n.heardEpochs,
+		Restoring: restoring, Log: n.log})
 	if kept != nil {
 		n.newest.Store(kept)
 	}

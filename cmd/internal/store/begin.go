@@ -29,8 +29,8 @@ func (s *Store) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.kv.Commit(ctx, Txn{
-		If: []Compare{Absent(formatKey), Absent(chainHeadKey)},
+	out, err := s.kv.Commit(ctx, Txn{
+		If: []Compare{Absent(formatKey), Absent(chainHeadKey), Absent(restoringKey)},
 		Put: append([]Pair{
 			{Key: formatKey, Value: encode(format{Format, s.set.Node})},
 			{Key: incarnationKey, Value: encode(incarnation)},
@@ -42,6 +42,9 @@ func (s *Store) begin(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("begin the store: %w", err)
+	}
+	if !out.Committed && out.Failed == 2 {
+		return s.beingRestored(ctx)
 	}
 	return nil
 }

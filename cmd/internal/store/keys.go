@@ -32,9 +32,13 @@ const (
 	journalAt = "journal/"
 	locksAt   = "lock/database/"
 	tokensAt  = "token/"
+	leadersAt = "lead/"
 
 	recoveredAt = "recovered/" // orders that were carried out, by nonce
 	glassAt     = "glass/"     // break-glass bundles that were entered, by identifier
+
+	originKey    = "origin"    // which backup the store was begun from, if from one
+	restoringKey = "restoring" // exists while a backup is being written into the store
 )
 
 // escape keeps a name from being more than one element of a key.

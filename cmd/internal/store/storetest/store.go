@@ -45,6 +45,11 @@ func Store(t *testing.T, open func(*testing.T) store.KV) {
 		{"what is written past the chain is found", tampering},
 		{"an answer that was lost is found again", lostAnswers},
 		{"tokens are kept without their secrets", tokens},
+		{"a snapshot is of one moment while people decide", snapshotOfOneMoment},
+		{"a backup that is restored brings back nothing old", restoresNothingOld},
+		{"a restored run waits for a person", restoredRunWaits},
+		{"a backup is restored into an empty store, once", restoresOnce},
+		{"nobody begins a store that is being restored", nobodyBeginsMeanwhile},
 		{"watchers see the newest, and the slow ones miss only what is old", watching},
 	}
 	for _, tt := range tests {

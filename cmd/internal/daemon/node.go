@@ -202,8 +202,9 @@ func (n *Node) openEyes() error {
 		Table: n.table, Log: n.log.With("part", "feed"),
 		Epochs: func() []regions.SignedEpoch { return n.judge.Epochs() },
 		Tick:   n.tick,
+		Relay:  n.settings.Has(config.Control) || n.settings.Has(config.Probe),
 	}
-	n.peers = &feed.Subscriber{Inbox: n.inbox, Dial: n.dialFeed, Name: feedPeer, Log: n.log.With("part", "feed")}
+	n.peers = n.subscriber()
 	n.probes = probe.NewSchedule(probe.Options{Log: n.log.With("part", "probe"), Changed: func() {
 		n.judge.Poke()
 		n.feed.Kick()
@@ -320,8 +321,7 @@ func (n *Node) Run(ctx context.Context) error {
 		loops = append(loops, n.dns.Run)
 	}
 	if n.feedListener != nil {
-		n.peers.Set(n.feedPeers())
-		loops = append(loops, n.peers.Run, func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
+		loops = append(loops, n.listen(), func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
 	}
 	if n.settings.Has(config.Control) {
 		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases))

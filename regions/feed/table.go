@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"fairlead/regions"
 	"fairlead/regions/health"
@@ -137,7 +138,11 @@ func appendRow(b []byte, hash uint64, kind byte, r health.Report, now time.Time)
 // appendText pads a text; one that is too long loses its end.
 func appendText(b []byte, s string, width int) []byte {
 	if len(s) > width {
-		s = strings.ToValidUTF8(s[:width], "")
+		end := width
+		for end > 0 && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s = s[:end]
 	}
 	b = append(b, s...)
 	return append(b, make([]byte, width-len(s))...)
@@ -197,12 +202,13 @@ func Decode(b []byte, now time.Time) (t Table, rest []byte, err error) {
 	t = decodeHeader(whole[:f.header])
 	t.Reports = make(map[uint64]health.Report, f.rows)
 	at := f.header
+	said := reasons{}
 	for range f.rows {
 		row := whole[at : at+f.row]
 		at += f.row
 		switch row[9] {
 		case kindReport:
-			hash, r := decodeRow(row, now)
+			hash, r := decodeRow(row, said, now)
 			t.Reports[hash] = r
 		case kindHears:
 			if t.Hears == nil {
@@ -233,11 +239,11 @@ func decodeHeader(b []byte) Table {
 	}
 }
 
-func decodeRow(b []byte, now time.Time) (uint64, health.Report) {
+func decodeRow(b []byte, said reasons, now time.Time) (uint64, health.Report) {
 	r := health.Report{
 		State:   regions.State(b[8]),
 		Latency: time.Duration(binary.BigEndian.Uint32(b[12:])) * time.Microsecond,
-		Reason:  text(b[28:], reasonBytes),
+		Reason:  said.text(b[28:]),
 	}
 	if r.State > regions.Down {
 		r.State = regions.Unknown // a state of a later version says nothing to this one
@@ -248,6 +254,21 @@ func decodeRow(b []byte, now time.Time) (uint64, health.Report) {
 		r.Last = now.Add(-time.Duration(age) * time.Millisecond)
 	}
 	return binary.BigEndian.Uint64(b), r
+}
+
+// reasons holds the texts of one table. When a thousand targets fail they fail
+// for few reasons: each is read once, and every row costs the same whether it
+// has one or not.
+type reasons map[[reasonBytes]byte]string
+
+func (r reasons) text(b []byte) string {
+	key := [reasonBytes]byte(b[:reasonBytes])
+	s, known := r[key]
+	if !known {
+		s = text(b, reasonBytes)
+		r[key] = s
+	}
+	return s
 }
 
 // text reads a padded text. What a terminal or a log could stumble over is

@@ -33,6 +33,8 @@ type View struct {
 	Config  openapi.ConfigStatus
 	Members map[regions.TargetID]openapi.DatabaseMember // what agents and probes say; region, state and because may be empty
 	Nodes   []openapi.Node
+	// Standpoint says whether it is us or the world; nil if nobody can tell.
+	Standpoint *openapi.Standpoint
 }
 
 // Explainer says what a client is answered, now or then.

@@ -215,8 +215,9 @@ func (n *Node) openEyes() error {
 		Table: n.table, Log: n.log.With("part", "feed"),
 		Epochs: func() []regions.SignedEpoch { return append(n.clusterEpoch(), n.judge.Epochs()...) },
 		Tick:   n.tick,
+		Relay:  n.settings.Has(config.Control) || n.settings.Has(config.Probe),
 	}
-	n.peers = &feed.Subscriber{Inbox: n.inbox, Dial: n.dialFeed, Name: feedPeer, Log: n.log.With("part", "feed")}
+	n.peers = n.subscriber()
 	n.probes = probe.NewSchedule(probe.Options{Log: n.log.With("part", "probe"), Changed: func() {
 		n.judge.Poke()
 		n.feed.Kick()
@@ -336,8 +337,7 @@ func (n *Node) Run(ctx context.Context) error {
 		loops = append(loops, n.dns.Run)
 	}
 	if n.feedListener != nil {
-		n.peers.Set(n.feedPeers())
-		loops = append(loops, n.peers.Run, func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
+		loops = append(loops, n.listen(), func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
 	}
 	if n.settings.Has(config.Control) {
 		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases), forever(n.announce), forever(n.restorePending), forever(n.takeBackups), forever(n.checkTrail))

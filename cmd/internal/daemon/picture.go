@@ -30,7 +30,9 @@ func (p picture) View(context.Context) (api.View, error) {
 	if d := p.decided(); d != nil {
 		view.Decided = d
 	}
-	view.Alarms = p.alarms(view, now)
+	stands := p.standpoint(downRegions(v.Regions), now)
+	p.placed(&view, stands)
+	view.Alarms = append(p.alarms(view, now), standing(stands)...)
 	return view, nil
 }
 
@@ -62,6 +64,7 @@ func (n *Node) nodes(now time.Time, d *regions.Decided) []openapi.Node {
 		}
 		node.Confirmed = known && !h.silent && confirmed(h.incarnation, h.generation)
 		switch {
+		case n.relayed() && !peer.Has(config.Control) && !peer.Has(config.Probe): // not listened to
 		case !known:
 			node.Problem = "never heard since this node started"
 		case h.silent:

@@ -1049,12 +1049,16 @@ export interface components {
              * @description of the decided state it steers by
              */
             generation: number;
+            /** @description nodes on this node's side that hear it, as they say */
+            heard_by?: string[];
             /**
              * Format: int64
              * @description age of its last table; absent if never heard
              */
             last_heard_ms?: number;
             name: string;
+            /** @description nodes on this node's side that do not */
+            not_heard_by?: string[];
             problem?: string;
             region: string;
             roles: string[];
@@ -1385,6 +1389,24 @@ export interface components {
             /** Format: password */
             token: string;
         };
+        /** @description is it us, or the world: where the node that answers stands among the others */
+        Standpoint: {
+            /** @description nodes that nobody on this node's side hears */
+            missing: string[];
+            sentence: string;
+            /**
+             * Format: date-time
+             * @description since when, as far as this node knows; absent if nothing is wrong
+             */
+            since?: string;
+            /**
+             * @description together: every node hears every other; link: all are heard, not all hear each other; cut_off: others are, this node is with the larger part; split: neither part is larger; us: this node is with the smaller part
+             * @enum {string}
+             */
+            stand: "single" | "listening" | "together" | "link" | "cut_off" | "split" | "us";
+            /** @description this node is cut off: believe the others */
+            us: boolean;
+        };
         /** @enum {string} */
         State: "unknown" | "up" | "degraded" | "down";
         Status: {
@@ -1407,6 +1429,7 @@ export interface components {
             nodes: components["schemas"]["Node"][];
             regions: components["schemas"]["Region"][];
             services: components["schemas"]["Service"][];
+            standpoint?: components["schemas"]["Standpoint"];
             store: components["schemas"]["StoreStatus"];
             version: string;
         };

@@ -11,7 +11,10 @@ CONSOLE := $(shell find api/console -type f -not -path '*/node_modules/*' -not -
 # Packages whose tests start whole worlds of processes and hold them to bounds in time: one after another, with nothing beside them.
 WORLDS := ^fairlead/cmd/(internal/(daemon|demo|manual)|fairlead)
 
-.PHONY: build demo test lint bench fuzz clean
+# How long `make chaos` goes on.
+CHAOS ?= 10m
+
+.PHONY: build demo test lint bench fuzz chaos clean
 
 build: bin/fairlead ## bin/fairlead, with its console
 
@@ -38,6 +41,7 @@ test: ## everything, the race detector on, with real databases and a real browse
 	  go test -race -json -timeout 15m $$(go list ./... | grep -vE '$(WORLDS)') || failed=1; \
 	  wait $$browser || { failed=1; echo '{"Action":"fail","Package":"api/console, in a browser"}'; }; cat "$$walked"; \
 	  go test -race -json -timeout 15m -p 1 $$(go list ./... | grep -E '$(WORLDS)') || failed=1; \
+	  go test -json -run TestHistories ./cmd/internal/sim || failed=1; \
 	  exit $${failed:-0}; } | go run .ci/summary.go
 
 lint: ## formatting, vet, and that what is generated is current
@@ -45,7 +49,10 @@ lint: ## formatting, vet, and that what is generated is current
 	go vet ./...
 
 bench: ## the project's own benchmarks
-	go test -run '^$$' -bench . -benchmem ./regions/... ./dns/... ./cmd/internal/store/...
+	go test -run '^$$' -bench . -benchmem ./regions/... ./dns/... ./cmd/internal/store/... ./cmd/internal/sim
+
+chaos: ## random faults, from seeds that are printed, for CHAOS=10m
+	go test -count=1 -timeout 0 -v -run TestHistories ./cmd/internal/sim -for $(CHAOS)
 
 fuzz: ## each fuzzer for a minute
 	@go list -f '{{.Dir}}' ./... | while read -r dir; do \

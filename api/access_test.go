@@ -22,6 +22,8 @@ var acts = []struct {
 	{auth.Restore, "POST", "/api/v1/regions/us-east/restore", `{"reason":"x"}`},
 	{auth.Override, "POST", "/api/v1/overrides", `{"region":"us-east","state":"up","reason":"x","for":"1h"}`},
 	{auth.Freeze, "POST", "/api/v1/freeze", `{"reason":"x","for":"1h"}`},
+	{auth.Override, "POST", "/api/v1/break-glass", `{"bundle":"{}"}`},
+	{auth.Override, "DELETE", "/api/v1/break-glass?reason=x", ``},
 	{auth.Freeze, "DELETE", "/api/v1/freeze?reason=x", ``},
 	{auth.Run, "POST", "/api/v1/executions", order},
 	{auth.Operate, "POST", "/api/v1/executions/r1/pause", `{"reason":"x"}`},
@@ -92,7 +94,7 @@ func TestWithTokensNobodyIsNobody(t *testing.T) {
 			t.Errorf("GET %s without a token: %s", path, a.body)
 		}
 	}
-	for _, path := range []string{"/livez", "/readyz", "/"} {
+	for _, path := range []string{"/livez", "/readyz", "/", "/api/v1/openapi.json"} {
 		if a := s.get(path); a.code != 200 {
 			t.Errorf("GET %s without a token: %d", path, a.code)
 		}

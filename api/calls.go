@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"time"
 
@@ -32,6 +33,8 @@ type View struct {
 	Config  openapi.ConfigStatus
 	Members map[regions.TargetID]openapi.DatabaseMember // what agents and probes say; region, state and because may be empty
 	Nodes   []openapi.Node
+	// Standpoint says whether it is us or the world; nil if nobody can tell.
+	Standpoint *openapi.Standpoint
 }
 
 // Explainer says what a client is answered, now or then.
@@ -95,6 +98,14 @@ type Decision struct {
 	Overrides  []regions.Override
 }
 
+// GlassBreaker takes what people have signed past the store. What it returns
+// is how this node stands.
+type GlassBreaker interface {
+	Glass(ctx context.Context) (openapi.BreakGlass, error)
+	BreakGlass(ctx context.Context, bundle string) (openapi.BreakGlass, error)
+	EndGlass(ctx context.Context, reason string) (openapi.BreakGlass, error)
+}
+
 // Freezer stops automatic changes, and lets them go on again.
 type Freezer interface {
 	Freeze(ctx context.Context, reason string, d time.Duration) (*regions.Freeze, error)
@@ -110,6 +121,13 @@ type Auditor interface {
 	// Note adds what was not decided but belongs into the trail: that somebody
 	// signed in ("sign-in"), or asked for what they may not do ("refused").
 	Note(ctx context.Context, kind, subject, sentence string) error
+}
+
+// Archivist writes copies of the store.
+type Archivist interface {
+	// Backup writes a whole copy to out, and that it was asked for into the
+	// trail. What was written of one that fails is worth nothing.
+	Backup(ctx context.Context, out io.Writer) error
 }
 
 // Historian reads what this node saw. From is as for [Auditor].

@@ -12,7 +12,7 @@ import (
 func encodeStatus(v View) openapi.Status {
 	st := openapi.Status{At: v.At.UTC(), Node: string(v.Node), Version: v.Version, Store: v.Store, Config: v.Config,
 		Freeze: encodeFreeze(freezeIn(v)), Regions: encodeRegions(v), Services: encodeServices(v), Databases: encodeDatabases(v),
-		Alarms: encodeAlarms(v.Alarms), Nodes: v.Nodes}
+		Alarms: encodeAlarms(v.Alarms), Nodes: v.Nodes, Standpoint: v.Standpoint}
 	if v.Decided != nil {
 		st.Generation = int64(v.Decided.Generation)
 	}

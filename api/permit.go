@@ -10,15 +10,16 @@ import (
 // verbs says what each operation of the document is an act of. An operation
 // that is missing here is refused to everybody, and a test finds it.
 var verbs = map[string]auth.Verb{
-	"getOpenapi": auth.View, "getStatus": auth.View, "listRegions": auth.View, "listServices": auth.View,
+	"getOpenapi": open, "getStatus": auth.View, "listRegions": auth.View, "listServices": auth.View,
 	"listDatabases": auth.View, "listNodes": auth.View, "explain": auth.View,
 	"drainRegion": auth.Drain, "restoreRegion": auth.Restore,
 	"listOverrides": auth.View, "createOverride": auth.Override, "endOverride": auth.Override,
 	"getFreeze": auth.View, "setFreeze": auth.Freeze, "endFreeze": auth.Freeze,
+	"getBreakGlass": auth.View, "applyBreakGlass": auth.Override, "endBreakGlass": auth.Override,
 	"listRunbooks": auth.View, "getRunbook": auth.View, "checkRunbook": auth.Check,
 	"listExecutions": auth.View, "getExecution": auth.View, "previewExecution": auth.View,
 	"startExecution": auth.Run, "operateExecution": anyOf,
-	"listAudit": auth.Audit, "verifyAudit": auth.Audit, "listHistory": auth.View, "streamEvents": auth.View,
+	"listAudit": auth.Audit, "verifyAudit": auth.Audit, "getBackup": auth.Backup, "listHistory": auth.View, "streamEvents": auth.View,
 	"getWhoami": auth.View, "createSession": open, "deleteSession": open,
 	"listTokens": auth.Tokens, "createToken": auth.Tokens, "revokeToken": auth.Tokens,
 	"getConfig": auth.View, "checkConfig": auth.Check,

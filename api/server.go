@@ -30,10 +30,12 @@ type Parts struct {
 	Explainer     Explainer
 	Overrider     Overrider
 	Freezer       Freezer
+	Glass         GlassBreaker
 	Library       Library
 	Runs          Runs
 	Commander     Commander
 	Auditor       Auditor
+	Archivist     Archivist
 	Historian     Historian
 	Configuration Configuration
 	Readiness     Readiness

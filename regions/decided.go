@@ -8,6 +8,9 @@ import "time"
 type Decided struct {
 	Incarnation uint64 `json:"incarnation"` // rises when a cluster is recovered without its quorum
 	Generation  uint64 `json:"generation"`  // the store's revision at which any of this last changed
+	// Cluster is drawn when the store of a cluster begins, and outlives it:
+	// what people sign for one cluster is worth nothing in another.
+	Cluster string `json:"cluster,omitempty"`
 
 	Fleet     *Fleet                     `json:"fleet"`
 	FleetHash string                     `json:"fleet_hash"` // of the configuration's content
@@ -17,6 +20,9 @@ type Decided struct {
 	// generation of that decision. It releases latches older than itself.
 	Restored map[ID]uint64 `json:"restored,omitempty"`
 	Freeze   *Freeze       `json:"freeze,omitempty"`
+	// GlassEnd is the last break-glass bundle that a person has ended in
+	// writing: neither it nor one before it rules on any node.
+	GlassEnd *GlassEnd `json:"glass_end,omitempty"`
 }
 
 // Newer reports whether d is a later decision than other.

@@ -49,6 +49,11 @@ func (e Epoch) String() string {
 	return fmt.Sprintf("%d.%d %s", e.Incarnation, e.Number, e.Writer)
 }
 
+// ClusterItself stands where a database's name does in the epoch of the
+// cluster itself, which says what incarnation it is in and names no writer of
+// anything. No database can be called that.
+const ClusterItself DatabaseID = ""
+
 // A SignedEpoch is an epoch that any node can trust wherever it came from:
 // the store, a neighbour's feed or its own disk.
 type SignedEpoch struct {

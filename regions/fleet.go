@@ -17,6 +17,8 @@ type Fleet struct {
 	Databases []Database `json:"databases,omitempty"`
 	Zones     []Zone     `json:"zones,omitempty"`
 	Runbooks  []Document `json:"runbooks,omitempty"`
+	// Recovery is nil where nobody has a key.
+	Recovery *Recovery `json:"recovery,omitempty"`
 }
 
 // Region is one place that can fail as a whole.

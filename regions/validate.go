@@ -42,6 +42,7 @@ func (f *Fleet) Validate() []Problem {
 	v.services()
 	v.databases()
 	v.documents()
+	v.recovery()
 	return v.problems
 }
 

@@ -3,6 +3,7 @@ package apitest
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -154,6 +155,19 @@ func (w *World) VerifyAudit(context.Context) (openapi.AuditVerification, error) 
 		v.BrokenAt, v.Sentence = &at, "entry 0 is not the one that was sealed"
 	}
 	return v, nil
+}
+
+// Backup implements [api.Archivist].
+func (w *World) Backup(ctx context.Context, out io.Writer) error {
+	leave, err := w.enter()
+	if err != nil {
+		return err
+	}
+	w.record(ctx, "backup", "store", "a backup was taken", "", "")
+	b := w.backup
+	leave()
+	_, err = out.Write(b)
+	return err
 }
 
 // Note implements [api.Auditor].

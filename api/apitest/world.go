@@ -40,6 +40,7 @@ type World struct {
 	acts     []api.Act
 	broken   bool // the chain
 	gone     bool // the store
+	backup   []byte
 	problems []openapi.TextProblem
 	last     steer.Plan
 }
@@ -96,6 +97,9 @@ func (w *World) Heal(r regions.ID) { w.set(func() { w.states[r] = regions.Up }) 
 
 // BreakChain makes the audit trail one that was tampered with.
 func (w *World) BreakChain() { w.set(func() { w.broken = true }) }
+
+// KeepBackup gives the world what it answers who asks for a backup.
+func (w *World) KeepBackup(b []byte) { w.set(func() { w.backup = b }) }
 
 // LoseStore takes the store away: tokens cannot be read, nothing be decided.
 func (w *World) LoseStore() { w.set(func() { w.gone = true }) }

@@ -68,11 +68,11 @@ func (p Principal) Allow(v Verb, o Object) error {
 		return fault.Deniedf("request", "nobody is signed in").Do("send a token (fairlead: --token-file FILE), or sign in to the console")
 	}
 	if !p.May(v) && p.Method == ByLocal {
-		return fault.Unavailablef("request", "whether there are tokens is not known while the store cannot be asked, so without one nobody may %s", v).
+		return fault.Unavailablef("request", "whether there are tokens is not known while the store cannot be asked, so without one nobody may %s", v.phrase()).
 			Do("use a token of this node's tokens file, or try again when the store is back")
 	}
 	if !p.May(v) {
-		return fault.Deniedf(p.Name, "may not %s", v).Do("ask somebody who is %s", orRoles(rolesFor(v)))
+		return fault.Deniedf(p.Name, "may not %s", v.phrase()).Do("ask somebody who is %s", orRoles(rolesFor(v)))
 	}
 	if v == View || v == Check || v == Audit || len(p.Only) == 0 {
 		return nil

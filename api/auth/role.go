@@ -13,7 +13,7 @@ const (
 	Viewer   Role = "viewer"   // looks
 	Operator Role = "operator" // drains, overrides, starts and steers runs
 	Approver Role = "approver" // agrees to what somebody else started
-	Admin    Role = "admin"    // all of it, and tokens
+	Admin    Role = "admin"    // all of it, tokens and backups
 )
 
 // Verb is what somebody wants to do.
@@ -31,11 +31,20 @@ const (
 	Operate  Verb = "operate"  // pause, resume, retry, skip, abort a run
 	Approve  Verb = "approve"  // approve or decline what a run asks for
 	Tokens   Verb = "tokens"   // see, create and revoke tokens
+	Backup   Verb = "backup"   // take a copy of everything that the store holds
 )
+
+// phrase is the verb as it reads after "may" in a sentence.
+func (v Verb) phrase() string {
+	if v == Tokens {
+		return "manage tokens"
+	}
+	return string(v)
+}
 
 // Verbs returns all verbs, from the harmless to the powerful.
 func Verbs() []Verb {
-	return []Verb{View, Check, Audit, Drain, Restore, Override, Freeze, Run, Operate, Approve, Tokens}
+	return []Verb{View, Check, Audit, Drain, Restore, Override, Freeze, Run, Operate, Approve, Tokens, Backup}
 }
 
 // Roles returns all roles, from the weakest to the strongest.

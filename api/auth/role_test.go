@@ -97,6 +97,10 @@ func TestARefusalNamesWhoMay(t *testing.T) {
 	if want := "eve: may not approve (ask somebody who is approver or admin)"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
+	err = auth.Principal{Name: "eve", Roles: []auth.Role{auth.Viewer}}.Allow(auth.Tokens, auth.Object{})
+	if want := "eve: may not manage tokens (ask somebody who is admin)"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
 }
 
 func TestLimitsAreReadStrictly(t *testing.T) {

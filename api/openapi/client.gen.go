@@ -100,6 +100,38 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/audit/verify (the `VerifyAudit` operationId).
 	VerifyAudit(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetBackup A copy of everything that the store holds
+	//
+	// Read at one revision, in the format of `fairlead backup`, which also verifies it. Its last frame proves that it is whole; a
+	// connection that breaks before leaves something that nobody takes for a backup. For administrators; it enters the audit trail.
+	//
+	// Corresponds with GET /api/v1/backup (the `GetBackup` operationId).
+	GetBackup(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndBreakGlass End in the store what the bundle in force on this node has ordered, on every node
+	//
+	// Corresponds with DELETE /api/v1/break-glass (the `EndBreakGlass` operationId).
+	EndBreakGlass(ctx context.Context, params *EndBreakGlassParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetBreakGlass What this node steers by past the store, and what a bundle for it must say
+	//
+	// Corresponds with GET /api/v1/break-glass (the `GetBreakGlass` operationId).
+	GetBreakGlass(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyBreakGlassWithBody Hand a signed bundle to this node, which carries it out at once and asks nobody
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/break-glass (the `ApplyBreakGlass` operationId).
+	ApplyBreakGlassWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyBreakGlass Hand a signed bundle to this node, which carries it out at once and asks nobody
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/break-glass (the `ApplyBreakGlass` operationId).
+	ApplyBreakGlass(ctx context.Context, body ApplyBreakGlassJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetConfig Where this node's configuration comes from and what is wrong with it
 	//
 	// Corresponds with GET /api/v1/config (the `GetConfig` operationId).
@@ -228,7 +260,7 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/nodes (the `ListNodes` operationId).
 	ListNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetOpenapi This document
+	// GetOpenapi This document; needs no token, since it is the same everywhere
 	//
 	// Corresponds with GET /api/v1/openapi.json (the `GetOpenapi` operationId).
 	GetOpenapi(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -402,6 +434,88 @@ func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEdit
 // Corresponds with GET /api/v1/audit/verify (the `VerifyAudit` operationId).
 func (c *Client) VerifyAudit(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyAuditRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetBackup A copy of everything that the store holds
+//
+// Read at one revision, in the format of `fairlead backup`, which also verifies it. Its last frame proves that it is whole; a
+// connection that breaks before leaves something that nobody takes for a backup. For administrators; it enters the audit trail.
+//
+// Corresponds with GET /api/v1/backup (the `GetBackup` operationId).
+func (c *Client) GetBackup(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBackupRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndBreakGlass End in the store what the bundle in force on this node has ordered, on every node
+//
+// Corresponds with DELETE /api/v1/break-glass (the `EndBreakGlass` operationId).
+func (c *Client) EndBreakGlass(ctx context.Context, params *EndBreakGlassParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndBreakGlassRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetBreakGlass What this node steers by past the store, and what a bundle for it must say
+//
+// Corresponds with GET /api/v1/break-glass (the `GetBreakGlass` operationId).
+func (c *Client) GetBreakGlass(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBreakGlassRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyBreakGlassWithBody Hand a signed bundle to this node, which carries it out at once and asks nobody
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/break-glass (the `ApplyBreakGlass` operationId).
+func (c *Client) ApplyBreakGlassWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyBreakGlassRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyBreakGlass Hand a signed bundle to this node, which carries it out at once and asks nobody
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/break-glass (the `ApplyBreakGlass` operationId).
+func (c *Client) ApplyBreakGlass(ctx context.Context, body ApplyBreakGlassJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyBreakGlassRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -740,7 +854,7 @@ func (c *Client) ListNodes(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
-// GetOpenapi This document
+// GetOpenapi This document; needs no token, since it is the same everywhere
 //
 // Corresponds with GET /api/v1/openapi.json (the `GetOpenapi` operationId).
 func (c *Client) GetOpenapi(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1224,6 +1338,150 @@ func NewVerifyAuditRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewGetBackupRequest constructs an http.Request for the GetBackup method
+func NewGetBackupRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/backup")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEndBreakGlassRequest constructs an http.Request for the EndBreakGlass method
+func NewEndBreakGlassRequest(server string, params *EndBreakGlassParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/break-glass")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetBreakGlassRequest constructs an http.Request for the GetBreakGlass method
+func NewGetBreakGlassRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/break-glass")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApplyBreakGlassRequest calls the generic ApplyBreakGlass builder with application/json body
+func NewApplyBreakGlassRequest(server string, body ApplyBreakGlassJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApplyBreakGlassRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewApplyBreakGlassRequestWithBody constructs an http.Request for the ApplyBreakGlass method, with any body, and a specified content type
+func NewApplyBreakGlassRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/break-glass")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2578,6 +2836,44 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/audit/verify (the `VerifyAudit` operationId).
 	VerifyAuditWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*VerifyAuditResponse, error)
 
+	// GetBackupWithResponse A copy of everything that the store holds
+	//
+	// Read at one revision, in the format of `fairlead backup`, which also verifies it. Its last frame proves that it is whole; a
+	// connection that breaks before leaves something that nobody takes for a backup. For administrators; it enters the audit trail.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/backup (the `GetBackup` operationId).
+	GetBackupWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetBackupResponse, error)
+
+	// EndBreakGlassWithResponse End in the store what the bundle in force on this node has ordered, on every node
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/break-glass (the `EndBreakGlass` operationId).
+	EndBreakGlassWithResponse(ctx context.Context, params *EndBreakGlassParams, reqEditors ...RequestEditorFn) (*EndBreakGlassResponse, error)
+
+	// GetBreakGlassWithResponse What this node steers by past the store, and what a bundle for it must say
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/break-glass (the `GetBreakGlass` operationId).
+	GetBreakGlassWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetBreakGlassResponse, error)
+
+	// ApplyBreakGlassWithBodyWithResponse Hand a signed bundle to this node, which carries it out at once and asks nobody
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/break-glass (the `ApplyBreakGlass` operationId).
+	ApplyBreakGlassWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyBreakGlassResponse, error)
+
+	// ApplyBreakGlassWithResponse Hand a signed bundle to this node, which carries it out at once and asks nobody
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/break-glass (the `ApplyBreakGlass` operationId).
+	ApplyBreakGlassWithResponse(ctx context.Context, body ApplyBreakGlassJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyBreakGlassResponse, error)
+
 	// GetConfigWithResponse Where this node's configuration comes from and what is wrong with it
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2726,7 +3022,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/nodes (the `ListNodes` operationId).
 	ListNodesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListNodesResponse, error)
 
-	// GetOpenapiWithResponse This document
+	// GetOpenapiWithResponse This document; needs no token, since it is the same everywhere
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2992,6 +3288,191 @@ func (r VerifyAuditResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r VerifyAuditResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetBackupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBackupResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBackupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBackupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBackupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBackupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EndBreakGlassResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BreakGlass
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EndBreakGlassResponse) GetJSON200() *BreakGlass {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EndBreakGlassResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EndBreakGlassResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndBreakGlassResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndBreakGlassResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndBreakGlassResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetBreakGlassResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BreakGlass
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBreakGlassResponse) GetJSON200() *BreakGlass {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBreakGlassResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBreakGlassResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBreakGlassResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBreakGlassResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBreakGlassResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApplyBreakGlassResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BreakGlass
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApplyBreakGlassResponse) GetJSON200() *BreakGlass {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApplyBreakGlassResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApplyBreakGlassResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApplyBreakGlassResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApplyBreakGlassResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApplyBreakGlassResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4587,6 +5068,74 @@ func (c *ClientWithResponses) VerifyAuditWithResponse(ctx context.Context, reqEd
 	return ParseVerifyAuditResponse(rsp)
 }
 
+// GetBackupWithResponse A copy of everything that the store holds
+//
+// Read at one revision, in the format of `fairlead backup`, which also verifies it. Its last frame proves that it is whole; a
+// connection that breaks before leaves something that nobody takes for a backup. For administrators; it enters the audit trail.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/backup (the `GetBackup` operationId).
+func (c *ClientWithResponses) GetBackupWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetBackupResponse, error) {
+	rsp, err := c.GetBackup(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBackupResponse(rsp)
+}
+
+// EndBreakGlassWithResponse End in the store what the bundle in force on this node has ordered, on every node
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/break-glass (the `EndBreakGlass` operationId).
+func (c *ClientWithResponses) EndBreakGlassWithResponse(ctx context.Context, params *EndBreakGlassParams, reqEditors ...RequestEditorFn) (*EndBreakGlassResponse, error) {
+	rsp, err := c.EndBreakGlass(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndBreakGlassResponse(rsp)
+}
+
+// GetBreakGlassWithResponse What this node steers by past the store, and what a bundle for it must say
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/break-glass (the `GetBreakGlass` operationId).
+func (c *ClientWithResponses) GetBreakGlassWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetBreakGlassResponse, error) {
+	rsp, err := c.GetBreakGlass(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBreakGlassResponse(rsp)
+}
+
+// ApplyBreakGlassWithBodyWithResponse Hand a signed bundle to this node, which carries it out at once and asks nobody
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/break-glass (the `ApplyBreakGlass` operationId).
+func (c *ClientWithResponses) ApplyBreakGlassWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyBreakGlassResponse, error) {
+	rsp, err := c.ApplyBreakGlassWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyBreakGlassResponse(rsp)
+}
+
+// ApplyBreakGlassWithResponse Hand a signed bundle to this node, which carries it out at once and asks nobody
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/break-glass (the `ApplyBreakGlass` operationId).
+func (c *ClientWithResponses) ApplyBreakGlassWithResponse(ctx context.Context, body ApplyBreakGlassJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyBreakGlassResponse, error) {
+	rsp, err := c.ApplyBreakGlass(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyBreakGlassResponse(rsp)
+}
+
 // GetConfigWithResponse Where this node's configuration comes from and what is wrong with it
 //
 // Returns a wrapper object for the known response body format(s).
@@ -4855,7 +5404,7 @@ func (c *ClientWithResponses) ListNodesWithResponse(ctx context.Context, reqEdit
 	return ParseListNodesResponse(rsp)
 }
 
-// GetOpenapiWithResponse This document
+// GetOpenapiWithResponse This document; needs no token, since it is the same everywhere
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5229,6 +5778,131 @@ func ParseVerifyAuditResponse(rsp *http.Response) (*VerifyAuditResponse, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest AuditVerification
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetBackupResponse parses an HTTP response from a GetBackupWithResponse call
+func ParseGetBackupResponse(rsp *http.Response) (*GetBackupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBackupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndBreakGlassResponse parses an HTTP response from a EndBreakGlassWithResponse call
+func ParseEndBreakGlassResponse(rsp *http.Response) (*EndBreakGlassResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndBreakGlassResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BreakGlass
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetBreakGlassResponse parses an HTTP response from a GetBreakGlassWithResponse call
+func ParseGetBreakGlassResponse(rsp *http.Response) (*GetBreakGlassResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBreakGlassResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BreakGlass
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApplyBreakGlassResponse parses an HTTP response from a ApplyBreakGlassWithResponse call
+func ParseApplyBreakGlassResponse(rsp *http.Response) (*ApplyBreakGlassResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApplyBreakGlassResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BreakGlass
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -238,6 +238,39 @@ func (e Role) Valid() bool {
 	}
 }
 
+// Defines values for StandpointStand.
+const (
+	StandCutOff    StandpointStand = "cut_off"
+	StandLink      StandpointStand = "link"
+	StandListening StandpointStand = "listening"
+	StandSingle    StandpointStand = "single"
+	StandSplit     StandpointStand = "split"
+	StandTogether  StandpointStand = "together"
+	StandUs        StandpointStand = "us"
+)
+
+// Valid indicates whether the value is a known member of the StandpointStand enum.
+func (e StandpointStand) Valid() bool {
+	switch e {
+	case StandCutOff:
+		return true
+	case StandLink:
+		return true
+	case StandListening:
+		return true
+	case StandSingle:
+		return true
+	case StandSplit:
+		return true
+	case StandTogether:
+		return true
+	case StandUs:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for State.
 const (
 	StateDegraded State = "degraded"
@@ -449,6 +482,39 @@ type AuditVerification struct {
 	Last     int64  `json:"last,omitempty,omitzero"`
 	Ok       bool   `json:"ok"`
 	Sentence string `json:"sentence"`
+}
+
+// BreakGlass defines model for BreakGlass.
+type BreakGlass struct {
+	// Cluster a bundle must name it
+	Cluster string `json:"cluster"`
+	Id      string `json:"id,omitempty,omitzero"`
+
+	// Incarnation a bundle must name it
+	Incarnation int64 `json:"incarnation"`
+
+	// MaySign people whose keys this node knows
+	MaySign []string `json:"may_sign"`
+
+	// Needed how many of them must sign; 0 where nobody has a key
+	Needed int `json:"needed"`
+
+	// Orders such as drain us-east
+	Orders []string `json:"orders,omitempty,omitzero"`
+	Reason string   `json:"reason,omitempty,omitzero"`
+
+	// Rules a bundle is in force on this node
+	Rules bool `json:"rules"`
+
+	// Sequence the highest that this node has taken; a bundle must be above it
+	Sequence int64    `json:"sequence"`
+	SignedBy []string `json:"signed_by,omitempty,omitzero"`
+}
+
+// BreakGlassRequest defines model for BreakGlassRequest.
+type BreakGlassRequest struct {
+	// Bundle the signed file, as it is
+	Bundle string `json:"bundle"`
 }
 
 // CheckRequest defines model for CheckRequest.
@@ -850,14 +916,20 @@ type Node struct {
 	// Generation of the decided state it steers by
 	Generation int64 `json:"generation"`
 
+	// HeardBy nodes on this node's side that hear it, as they say
+	HeardBy []string `json:"heard_by,omitempty,omitzero"`
+
 	// LastHeardMs age of its last table; absent if never heard
-	LastHeardMs *int64   `json:"last_heard_ms,omitempty"`
-	Name        string   `json:"name"`
-	Problem     string   `json:"problem,omitempty,omitzero"`
-	Region      string   `json:"region"`
-	Roles       []string `json:"roles"`
-	Self        bool     `json:"self"`
-	Version     string   `json:"version,omitempty,omitzero"`
+	LastHeardMs *int64 `json:"last_heard_ms,omitempty"`
+	Name        string `json:"name"`
+
+	// NotHeardBy nodes on this node's side that do not
+	NotHeardBy []string `json:"not_heard_by,omitempty,omitzero"`
+	Problem    string   `json:"problem,omitempty,omitzero"`
+	Region     string   `json:"region"`
+	Roles      []string `json:"roles"`
+	Self       bool     `json:"self"`
+	Version    string   `json:"version,omitempty,omitzero"`
 }
 
 // NodeList defines model for NodeList.
@@ -1270,6 +1342,25 @@ type SessionRequest struct {
 	Token string `json:"token"`
 }
 
+// Standpoint is it us, or the world: where the node that answers stands among the others
+type Standpoint struct {
+	// Missing nodes that nobody on this node's side hears
+	Missing  []string `json:"missing"`
+	Sentence string   `json:"sentence"`
+
+	// Since since when, as far as this node knows; absent if nothing is wrong
+	Since *time.Time `json:"since,omitempty"`
+
+	// Stand together: every node hears every other; link: all are heard, not all hear each other; cut_off: others are, this node is with the larger part; split: neither part is larger; us: this node is with the smaller part
+	Stand StandpointStand `json:"stand"`
+
+	// Us this node is cut off: believe the others
+	Us bool `json:"us"`
+}
+
+// StandpointStand together: every node hears every other; link: all are heard, not all hear each other; cut_off: others are, this node is with the larger part; split: neither part is larger; us: this node is with the smaller part
+type StandpointStand string
+
 // State defines model for State.
 type State string
 
@@ -1285,11 +1376,14 @@ type Status struct {
 	Freeze    Freeze       `json:"freeze"`
 
 	// Generation of the decided state this node steers by
-	Generation int64       `json:"generation"`
-	Node       string      `json:"node"`
-	Nodes      []Node      `json:"nodes"`
-	Regions    []Region    `json:"regions"`
-	Services   []Service   `json:"services"`
+	Generation int64     `json:"generation"`
+	Node       string    `json:"node"`
+	Nodes      []Node    `json:"nodes"`
+	Regions    []Region  `json:"regions"`
+	Services   []Service `json:"services"`
+
+	// Standpoint is it us, or the world: where the node that answers stands among the others
+	Standpoint *Standpoint `json:"standpoint,omitempty"`
 	Store      StoreStatus `json:"store"`
 	Version    string      `json:"version"`
 }
@@ -1459,6 +1553,11 @@ type ListAuditParams struct {
 	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// EndBreakGlassParams defines parameters for EndBreakGlass.
+type EndBreakGlassParams struct {
+	Reason Reason `form:"reason" json:"reason"`
+}
+
 // StreamEventsParams defines parameters for StreamEvents.
 type StreamEventsParams struct {
 	LastEventId string `form:"last_event_id,omitempty" json:"last_event_id,omitempty,omitzero"`
@@ -1507,6 +1606,9 @@ type ListHistoryParams struct {
 	From  FromQuery  `form:"from,omitempty" json:"from,omitempty,omitzero"`
 	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
+
+// ApplyBreakGlassJSONRequestBody defines body for ApplyBreakGlass for application/json ContentType.
+type ApplyBreakGlassJSONRequestBody = BreakGlassRequest
 
 // CheckConfigJSONRequestBody defines body for CheckConfig for application/json ContentType.
 type CheckConfigJSONRequestBody = CheckRequest

@@ -61,7 +61,7 @@ func TestNumbersNameTheirUnits(t *testing.T) {
 	}
 	counts := map[string]bool{"generation": true, "position": true, "head": true, "next": true, "number": true, "incarnation": true,
 		"status": true, "line": true, "column": true, "attempts": true, "bucket": true, "timeline": true, "checked": true, "first": true,
-		"last": true, "broken_at": true, "latitude": true, "longitude": true}
+		"last": true, "broken_at": true, "latitude": true, "longitude": true, "sequence": true, "needed": true}
 	units := []string{"_ms", "_seconds", "_bytes", "_percent", "_total", "_up", "_down", "bytes_min", "bytes_max", "seconds_min", "seconds_max"}
 	for name, schema := range doc.Components.Schemas {
 		for property, ref := range schema.Value.Properties {

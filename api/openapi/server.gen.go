@@ -19,6 +19,18 @@ type ServerInterface interface {
 	// VerifyAudit Walk the chain and recompute every hash
 	// (GET /api/v1/audit/verify)
 	VerifyAudit(c *gin.Context)
+	// GetBackup A copy of everything that the store holds
+	// (GET /api/v1/backup)
+	GetBackup(c *gin.Context)
+	// EndBreakGlass End in the store what the bundle in force on this node has ordered, on every node
+	// (DELETE /api/v1/break-glass)
+	EndBreakGlass(c *gin.Context, params EndBreakGlassParams)
+	// GetBreakGlass What this node steers by past the store, and what a bundle for it must say
+	// (GET /api/v1/break-glass)
+	GetBreakGlass(c *gin.Context)
+	// ApplyBreakGlass Hand a signed bundle to this node, which carries it out at once and asks nobody
+	// (POST /api/v1/break-glass)
+	ApplyBreakGlass(c *gin.Context)
 	// GetConfig Where this node's configuration comes from and what is wrong with it
 	// (GET /api/v1/config)
 	GetConfig(c *gin.Context)
@@ -64,7 +76,7 @@ type ServerInterface interface {
 	// ListNodes Fairlead's own nodes
 	// (GET /api/v1/nodes)
 	ListNodes(c *gin.Context)
-	// GetOpenapi This document
+	// GetOpenapi This document; needs no token, since it is the same everywhere
 	// (GET /api/v1/openapi.json)
 	GetOpenapi(c *gin.Context)
 	// ListOverrides Overrides in force or on hold
@@ -175,6 +187,72 @@ func (siw *ServerInterfaceWrapper) VerifyAudit(c *gin.Context) {
 	}
 
 	siw.Handler.VerifyAudit(c)
+}
+
+// GetBackup operation middleware
+func (siw *ServerInterfaceWrapper) GetBackup(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetBackup(c)
+}
+
+// EndBreakGlass operation middleware
+func (siw *ServerInterfaceWrapper) EndBreakGlass(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndBreakGlassParams
+
+	// ------------- Required query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "reason", c.Request.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reason: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EndBreakGlass(c, params)
+}
+
+// GetBreakGlass operation middleware
+func (siw *ServerInterfaceWrapper) GetBreakGlass(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetBreakGlass(c)
+}
+
+// ApplyBreakGlass operation middleware
+func (siw *ServerInterfaceWrapper) ApplyBreakGlass(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApplyBreakGlass(c)
 }
 
 // GetConfig operation middleware
@@ -907,6 +985,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/api/v1/freeze", wrapper.EndFreeze)
 	router.GET(options.BaseURL+"/api/v1/freeze", wrapper.GetFreeze)
 	router.POST(options.BaseURL+"/api/v1/freeze", wrapper.SetFreeze)
+	router.DELETE(options.BaseURL+"/api/v1/break-glass", wrapper.EndBreakGlass)
+	router.GET(options.BaseURL+"/api/v1/break-glass", wrapper.GetBreakGlass)
+	router.POST(options.BaseURL+"/api/v1/break-glass", wrapper.ApplyBreakGlass)
 	router.GET(options.BaseURL+"/api/v1/runbooks", wrapper.ListRunbooks)
 	router.POST(options.BaseURL+"/api/v1/runbooks/check", wrapper.CheckRunbook)
 	router.GET(options.BaseURL+"/api/v1/runbooks/:name", wrapper.GetRunbook)
@@ -917,6 +998,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/executions/:id/:operation", wrapper.OperateExecution)
 	router.GET(options.BaseURL+"/api/v1/audit", wrapper.ListAudit)
 	router.GET(options.BaseURL+"/api/v1/audit/verify", wrapper.VerifyAudit)
+	router.GET(options.BaseURL+"/api/v1/backup", wrapper.GetBackup)
 	router.GET(options.BaseURL+"/api/v1/history", wrapper.ListHistory)
 	router.GET(options.BaseURL+"/api/v1/events", wrapper.StreamEvents)
 	router.GET(options.BaseURL+"/api/v1/whoami", wrapper.GetWhoami)

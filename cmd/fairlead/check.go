@@ -40,11 +40,11 @@ not make it fail. Nothing is started and nobody is asked.`,
 					p.line("warning: %s", w)
 				}
 				f := c.Fleet
-				p.line("%s is sound: %d regions, %d services, %d databases, %d zones, %d runbooks of its own",
-					args[0], len(f.Regions), len(f.Services), len(f.Databases), len(f.Zones), len(f.Runbooks))
+				p.line("%s is sound: %s, %s, %s, %s, %s of its own", args[0], count(len(f.Regions), "region"), count(len(f.Services), "service"),
+					count(len(f.Databases), "database"), count(len(f.Zones), "zone"), count(len(f.Runbooks), "runbook"))
 			})
 			if err == nil && wrong {
-				return fmt.Errorf("%s: %d problems", args[0], len(problems))
+				return fmt.Errorf("%s: %s", args[0], count(len(problems), "problem"))
 			}
 			return err
 		},

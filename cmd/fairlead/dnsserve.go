@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,11 @@ With --steer the services of a configuration are checked and answered too, by th
   fairlead dns serve --zone example.com=example.com.zone --steer fairlead.yaml --listen 127.0.0.1:5470`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, zone := range o.Zones {
+				if origin, file, ok := strings.Cut(zone, "="); !ok || origin == "" || file == "" {
+					return usagef("--zone %s: write ORIGIN=FILE, such as example.com=/etc/zones/example.com", zone)
+				}
+			}
 			log, flush := logger(cmd)
 			defer flush()
 			o.Log = log

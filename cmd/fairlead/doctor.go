@@ -9,6 +9,8 @@ import (
 
 	"fairlead/api/client"
 	"fairlead/api/openapi"
+	"fairlead/cmd/internal/daemon"
+	"fairlead/cmd/internal/inspect"
 	"fairlead/cmd/internal/version"
 )
 
@@ -21,19 +23,20 @@ type finding struct {
 }
 
 func doctorCommand() *cobra.Command {
-	return &cobra.Command{
+	var dataDir string
+	command := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look for what keeps this command line and a node from working",
 		Long: `Look whether the node is reached, whether you are signed in and as whom, whether its store, configuration, neighbours and
-audit trail are well, and whether its clock agrees with this machine's. Exit code 1 if something is wrong.`,
-		Example: `  fairlead doctor`,
-		Args:    cobra.NoArgs,
+audit trail are well, and whether its clock agrees with this machine's. Exit code 1 if something is wrong.
+
+With --data-dir no node is asked: every file in the data directory of a stopped node is read, and those that are damaged are
+named. Nothing is changed.`,
+		Example: `  fairlead doctor
+  fairlead doctor --data-dir /var/lib/fairlead`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			findings, err := examine(cmd.Context(), c, serverOf(cmd), time.Now)
+			findings, err := diagnose(cmd, dataDir)
 			if err != nil {
 				return err
 			}
@@ -52,6 +55,32 @@ audit trail are well, and whether its clock agrees with this machine's. Exit cod
 			return nil
 		},
 	}
+	command.Flags().StringVar(&dataDir, "data-dir", "", "look into the data directory of a stopped node instead")
+	return command
+}
+
+// diagnose examines a node, or a data directory.
+func diagnose(cmd *cobra.Command, dataDir string) ([]finding, error) {
+	if dataDir == "" {
+		c, err := connect(cmd)
+		if err != nil {
+			return nil, err
+		}
+		return examine(cmd.Context(), c, serverOf(cmd), time.Now)
+	}
+	files, err := inspect.Look(cmd.Context(), dataDir, daemon.CheckMemory)
+	if err != nil {
+		return nil, err
+	}
+	var found []finding
+	for _, f := range files {
+		says := finding{Check: f.File, Ok: f.Problem == "", Says: "whole", Remedy: f.Remedy}
+		if !says.Ok {
+			says.Says = f.Problem
+		}
+		found = append(found, says)
+	}
+	return found, nil
 }
 
 func printFindings(p *page, findings []finding) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -10,6 +11,21 @@ import (
 	"fairlead/api/client"
 	"fairlead/api/openapi"
 )
+
+// checkClient spares the node a question that is wrong usage. The node reads
+// the text again and has the last word.
+func checkClient(text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := netip.ParseAddr(text); err == nil {
+		return nil
+	}
+	if _, err := netip.ParsePrefix(text); err == nil {
+		return nil
+	}
+	return usagef("--client %s: is neither an address nor a prefix; write 198.51.100.7 or 198.51.100.0/24", text)
+}
 
 func explainCommand() *cobra.Command {
 	var typ, who, at string
@@ -24,6 +40,9 @@ was answered then, as this node remembers it.`,
   fairlead explain orders.shop.example --at 5m          (five minutes ago)`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkClient(who); err != nil {
+				return err
+			}
 			params := openapi.ExplainParams{Name: args[0], Type: typ, Client: who}
 			if at != "" {
 				instant, err := parseInstant(at, time.Now())

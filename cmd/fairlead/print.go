@@ -28,6 +28,14 @@ func show[T any](cmd *cobra.Command, v T, words func(*page, T)) error {
 	return p.err
 }
 
+// count is a number of things, in words: "1 zone", "2 zones".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // page is where words for people go. What is shown by a colour is shown by a
 // shape or a word as well.
 type page struct {

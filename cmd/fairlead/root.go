@@ -32,10 +32,10 @@ waited for. Runs that are waited for end with 0 done, 10 refused and nothing cha
 		&cobra.Group{ID: "run", Title: "Run procedures:"}, &cobra.Group{ID: "access", Title: "Access and record:"},
 		&cobra.Group{ID: "node", Title: "Be a node:"})
 	group(root, "look", statusCommand(), explainCommand(), doctorCommand())
-	group(root, "act", drainCommand(), restoreCommand(), overrideCommand(), freezeCommand())
+	group(root, "act", drainCommand(), restoreCommand(), overrideCommand(), freezeCommand(), bundleCommand())
 	group(root, "run", runbookCommand(), executionCommand())
-	group(root, "access", auditCommand(), tokenCommand(), whoamiCommand())
-	group(root, "node", serveCommand(), agentCommand(), demoCommand(), checkCommand(), certsCommand(), dnsCommand())
+	group(root, "access", auditCommand(), tokenCommand(), whoamiCommand(), backupCommand())
+	group(root, "node", serveCommand(), agentCommand(), demoCommand(), checkCommand(), certsCommand(), recoveryCommand(), dnsCommand(), restoreBackupCommand())
 	root.AddCommand(versionCommand(), demoShopCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
 	finish(root)

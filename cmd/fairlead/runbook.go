@@ -147,7 +147,7 @@ func runbookCheckCommand() *cobra.Command {
 				}
 			})
 			if err == nil && len(problems) > 0 {
-				return fmt.Errorf("%s: %d problems", args[0], len(problems))
+				return fmt.Errorf("%s: %s", args[0], count(len(problems), "problem"))
 			}
 			return err
 		},

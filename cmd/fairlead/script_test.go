@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"net/http/httptest"
 	"os"
@@ -13,6 +15,9 @@ import (
 
 	"fairlead/api/apitest"
 	"fairlead/api/auth"
+	"fairlead/cmd/internal/backup"
+	decisions "fairlead/cmd/internal/store"
+	"fairlead/cmd/internal/store/memory"
 	"fairlead/regions"
 )
 
@@ -42,7 +47,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// world kill REGION | heal REGION | token NAME FILE ROLE… | lose-store | break-chain
+// world kill REGION | heal REGION | token NAME FILE ROLE… | lose-store | backup | half-backup | break-chain
 func world(ts *testscript.TestScript, neg bool, args []string) {
 	w := ts.Value(worldKey{}).(*apitest.World)
 	if neg || len(args) == 0 {
@@ -61,6 +66,11 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(w.AddToken(args[1], roles)+"\n"), 0o600))
 	case "lose-store":
 		w.LoseStore()
+	case "backup":
+		w.KeepBackup(aBackup(ts))
+	case "half-backup":
+		b := aBackup(ts)
+		w.KeepBackup(b[:len(b)/2])
 	case "break-chain":
 		w.BreakChain()
 	default:
@@ -85,4 +95,24 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s: exit code %d, want %d\n%s%s", strings.Join(args[1:], " "), got, want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 	}
+}
+
+// aBackup is one of a small store.
+func aBackup(ts *testscript.TestScript) []byte {
+	s := decisions.New(memory.New(), decisions.Settings{Node: "n1", Signer: unsigned{}})
+	var out bytes.Buffer
+	var w *backup.Writer
+	ctx := context.Background()
+	ts.Check(s.Snapshot(ctx, func(sum decisions.Summary) (err error) {
+		w, err = backup.NewWriter(&out, backup.Header{Summary: sum, Node: "n1", Taken: apitest.Began, Version: "test"})
+		return err
+	}, func(p []decisions.Pair) error { return w.Pairs(p) }))
+	ts.Check(w.Close())
+	return out.Bytes()
+}
+
+type unsigned struct{}
+
+func (unsigned) SignEpoch(d regions.DatabaseID, e regions.Epoch) (regions.SignedEpoch, error) {
+	return regions.SignedEpoch{Database: d, Epoch: e}, nil
 }

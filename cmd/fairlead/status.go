@@ -87,7 +87,7 @@ func printStatus(p *page, st openapi.Status, open []openapi.ExecutionSummary) {
 	}
 	if len(st.Nodes) > 1 {
 		p.line("")
-		nodes := newTable("NODE", "REGION", "ROLES", "GENERATION", "HEARD")
+		nodes := newTable("NODE", "REGION", "ROLES", "GENERATION", "HEARD", "HEARD BY")
 		for _, n := range st.Nodes {
 			generation := fmt.Sprintf("%d", n.Generation)
 			if !n.Confirmed {
@@ -100,7 +100,7 @@ func printStatus(p *page, st openapi.Status, open []openapi.ExecutionSummary) {
 			case n.LastHeardMs != nil:
 				heard = milliseconds(n.LastHeardMs) + " ago"
 			}
-			nodes.add(n.Name, n.Region, strings.Join(n.Roles, ","), generation, heard)
+			nodes.add(n.Name, n.Region, strings.Join(n.Roles, ","), generation, heard, hearers(n))
 		}
 		p.table(nodes)
 	}
@@ -108,6 +108,7 @@ func printStatus(p *page, st openapi.Status, open []openapi.ExecutionSummary) {
 
 func printNode(p *page, st openapi.Status) {
 	p.line("%s", p.paint(bold, fmt.Sprintf("Node %s, %s, generation %d, at %s", st.Node, st.Version, st.Generation, clock(st.At))))
+	printStandpoint(p, st)
 	switch {
 	case !st.Store.Reachable:
 		p.line("%s", p.paint(red, fmt.Sprintf("✖ The store is out of reach since %s: nothing can be decided; answers and failover go on. %s",
@@ -123,6 +124,30 @@ func printNode(p *page, st openapi.Status) {
 	if st.Freeze.Frozen {
 		p.line("%s", p.paint(yellow, fmt.Sprintf("! Frozen by %s until %s: %s", st.Freeze.By, clock(st.Freeze.Until), st.Freeze.Reason)))
 	}
+}
+
+// printStandpoint answers "is it us?" before anything else is believed.
+func printStandpoint(p *page, st openapi.Status) {
+	if st.Standpoint == nil || len(st.Nodes) < 2 {
+		return
+	}
+	sentence := strings.ToUpper(st.Standpoint.Sentence[:1]) + st.Standpoint.Sentence[1:] + "."
+	switch st.Standpoint.Stand {
+	case openapi.StandUs, openapi.StandSplit:
+		sentence = p.paint(red, "✖ "+sentence)
+	case openapi.StandCutOff, openapi.StandLink:
+		sentence = p.paint(yellow, "! "+sentence)
+	}
+	p.line("%s", sentence)
+}
+
+// hearers says who hears a node, and who does not.
+func hearers(n openapi.Node) string {
+	text := dash(strings.Join(n.HeardBy, ", "))
+	if len(n.NotHeardBy) > 0 {
+		text += "; not by " + strings.Join(n.NotHeardBy, ", ")
+	}
+	return text
 }
 
 func printAlarms(p *page, st openapi.Status) {

@@ -39,7 +39,7 @@ type Settings struct {
 const factsSQL = `
 SELECT r.recovery,
 	(SELECT system_identifier::text FROM pg_control_system()),
-	CASE WHEN r.recovery THEN to_hex((SELECT timeline_id FROM pg_control_checkpoint()))
+	CASE WHEN r.recovery THEN to_hex(greatest((SELECT timeline_id FROM pg_control_checkpoint()), (SELECT received_tli FROM pg_stat_wal_receiver)))
 		ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END,
 	CASE WHEN r.recovery THEN coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')::text
 		ELSE pg_current_wal_lsn()::text END,

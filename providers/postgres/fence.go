@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"fairlead/providers"
 	"fairlead/providers/postgres/agent"
@@ -35,6 +36,8 @@ func observeFence(ctx context.Context, m move) (providers.Result, error) {
 		return result(providers.NotDone, nil, "%s", st.Detail), nil
 	case st.Fence.Epoch.Compare(m.Epoch) < 0:
 		return result(providers.NotDone, nil, "%s; that was an earlier decision", st.Detail), nil
+	case h.kind() == "agent" && runOf(st.Fence.Key) != runOf(m.Key):
+		return result(providers.NotDone, nil, "%s; but by %s, and only who fences it themselves can rely on it", st.Detail, runOf(st.Fence.Key)), nil
 	case m.planned && (st.Control == nil || !st.Control.Clean()):
 		return result(providers.NotDone, nil, "%s; a switchover needs a clean stop", st.Detail), nil
 	}
@@ -113,16 +116,37 @@ func (m move) connected(ctx context.Context, to Facts) error {
 func observeUnfence(ctx context.Context, m move) (providers.Result, error) {
 	from, err := m.from.facts(ctx)
 	switch {
-	case err == nil && !from.Standby:
-		return result(providers.Done, map[string]string{"timeline": fmt.Sprint(from.Timeline)}, "%s writes", m.from.Region), nil
-	case err == nil:
+	case err == nil && from.Standby:
 		return result(providers.NotDone, nil, "%s is read-only", m.from.Region), nil
+	case err == nil && m.mayBeFencedYet():
+		return result(providers.NotDone, nil, "%s writes, but its agent has not confirmed that it may: a fence may still be on its way to it", m.from.Region), nil
+	case err == nil:
+		return result(providers.Done, map[string]string{"timeline": fmt.Sprint(from.Timeline)}, "%s writes", m.from.Region), nil
 	}
 	st, hostErr := m.look(ctx, m.from, true)
 	if hostErr != nil {
 		return unseen(hostErr)
 	}
 	return result(providers.NotDone, nil, "%s", st.Detail), nil
+}
+
+// mayBeFencedYet reports whether a fence that this run has ordered may still
+// be carried out. That the server writes does not say that it will not: the
+// order may lie in the buffers of a frozen agent. Only an agent that was told
+// by the run to start the server refuses it from then on.
+func (m move) mayBeFencedYet() bool {
+	if m.from.host == nil || m.from.host.kind() != "agent" {
+		return false
+	}
+	m.p.mu.Lock()
+	defer m.p.mu.Unlock()
+	return !m.p.lifted[runOf(m.Key)]
+}
+
+// runOf is the part of a key that names the run.
+func runOf(key string) string {
+	run, _, _ := strings.Cut(key, "/")
+	return run
 }
 
 // actUnfence is the way back while nothing was promoted. It asks the new
@@ -162,6 +186,10 @@ func actUnfence(ctx context.Context, m move) (providers.Result, error) {
 	}
 	m.p.mu.Lock()
 	delete(m.p.fenced, m.from.Region)
+	if len(m.p.lifted) >= maxKeys {
+		clear(m.p.lifted) // at worst somebody's server is told once more to start
+	}
+	m.p.lifted[runOf(m.Key)] = true
 	m.p.mu.Unlock()
 	return result(providers.Done, map[string]string{"timeline": fmt.Sprint(from.Timeline)}, "%s writes again: %s", m.from.Region, st.Detail), nil
 }

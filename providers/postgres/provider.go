@@ -28,6 +28,7 @@ type Provider struct {
 	newest regions.Epoch            // seen by this process
 	fenced map[regions.ID]fenceSeen // confirmed by this process
 	keys   map[string]string        // acts that leave no trace in the world, by key
+	lifted map[string]bool          // runs whose fence an agent has lifted, for this process
 }
 
 // fenceSeen is a fence that counts, under which epoch, and why.
@@ -39,7 +40,7 @@ type fenceSeen struct {
 
 // New makes the provider of a database. Nothing is dialled yet.
 func New(db regions.Database, opts Options) (*Provider, error) {
-	p := &Provider{db: db, members: map[regions.ID]*member{}, fenced: map[regions.ID]fenceSeen{}, keys: map[string]string{}}
+	p := &Provider{db: db, members: map[regions.ID]*member{}, fenced: map[regions.ID]fenceSeen{}, keys: map[string]string{}, lifted: map[string]bool{}}
 	for _, m := range db.Members {
 		made, err := newMember(db, m, opts)
 		if err != nil {

@@ -48,6 +48,11 @@ func TestSwitchoverUnderLoadAndBackLosesNothing(t *testing.T) {
 		after := switchover(t, p, n+1, way.from.Region, way.to.Region)
 		after.do("slot")
 		after.do("reprotect")
+		for _, m := range p.Status(t.Context()) { // said at once, not after the standby's next checkpoint
+			if m.Err != nil || m.Facts.Timeline != uint32(i+2) {
+				t.Errorf("after switchover %d: %s; want both on timeline %d", i+1, m, i+2)
+			}
+		}
 		time.Sleep(500 * time.Millisecond)
 	}
 	c.end()
@@ -328,6 +333,24 @@ func TestUnfenceBringsTheOldWriterBackUnlessPromoted(t *testing.T) {
 	if b.Primary.PID() != 0 {
 		t.Error("the old writer runs although the new one was promoted")
 	}
+}
+
+func TestAWriterThatItsAgentMayStillFenceIsNotTakenForUnfenced(t *testing.T) {
+	t.Parallel()
+	b := pgtest.WithAgents(t)
+	p := provider(t, b.Model, b)
+	r := switchover(t, p, 5, pgtest.East, pgtest.Central)
+	b.StopAgent(t, pgtest.East) // with an order to fence in its buffers, for all that is known here
+	if res := r.observe("unfence"); res.State == providers.Done {
+		t.Errorf("observe unfence while the agent is silent and the server writes = %+v, want anything but done", res)
+	}
+	b.StartAgent(t, pgtest.East)
+	r.do("unfence")
+	if res := r.observe("unfence"); res.State != providers.Done {
+		t.Errorf("observe unfence once the agent has confirmed it = %+v, want done", res)
+	}
+	again := provider(t, b.Model, b) // as after a crash: what nobody remembers is asked for again
+	switchover(t, again, 5, pgtest.East, pgtest.Central).do("unfence")
 }
 
 func TestSwitchoverStopsNoWriterWhoseStandbyIsAway(t *testing.T) {

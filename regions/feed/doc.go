@@ -11,9 +11,13 @@
 // names. What a reader does not know it skips; a table of a later version,
 // with more in each row, is read by an earlier one.
 //
+// A node that reports nothing itself listens through relays where there are
+// many to hear: nodes that report pass on, to the bit, what they heard from
+// others themselves, and say how long they have had it. See [Relayed].
+//
 // Clocks of different machines are never compared: a table holds ages, and
 // the reader dates them by its own clock when it hears them.
 //
 // Callers may rely on this: an [Inbox] never goes back. Of one node it keeps
-// the newest table of its newest run, whatever arrives late.
+// the newest table of its newest run, whatever arrives late and whichever way.
 package feed

@@ -31,6 +31,9 @@ type Publisher struct {
 	// Allow refuses subscribers, such as those with the wrong role; nil lets
 	// in everybody that the listener does.
 	Allow func(net.Conn) error
+	// Relay says that this node passes on what it is handed by Forward to
+	// subscribers that ask for it. If false, those are sent away.
+	Relay bool
 	Log   *slog.Logger
 
 	kick chan struct{}
@@ -38,6 +41,7 @@ type Publisher struct {
 
 	mu          sync.Mutex
 	subscribers map[*subscriber]struct{}
+	heard       map[regions.NodeID]parcel // newest of each node, to be passed on
 }
 
 // subscriber is one connection. Its channel holds at most one table that waits
@@ -45,12 +49,14 @@ type Publisher struct {
 type subscriber struct {
 	conn   net.Conn
 	tables chan []byte
+	relayed
 }
 
 func (p *Publisher) init() {
 	p.once.Do(func() {
 		p.kick = make(chan struct{}, 1)
 		p.subscribers = map[*subscriber]struct{}{}
+		p.heard = map[regions.NodeID]parcel{}
 		if p.Log == nil {
 			p.Log = slog.Default()
 		}
@@ -137,7 +143,7 @@ func (p *Publisher) publish(ctx context.Context) {
 			p.Log.Error("feed table cannot be sent", "err", err)
 			continue
 		}
-		p.offer(encoded)
+		p.offer(t.Node, encoded)
 	}
 }
 
@@ -161,10 +167,18 @@ func (p *Publisher) turn(sequence uint64) []regions.SignedEpoch {
 
 // offer hands a table to every subscriber. One that has not taken the one
 // before gets this one instead of it.
-func (p *Publisher) offer(encoded []byte) {
+func (p *Publisher) offer(self regions.NodeID, encoded []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	own := parcel{encoded, time.Now()}
+	if p.Relay {
+		p.heard[self] = own
+	}
 	for s := range p.subscribers {
+		if s.asked {
+			s.put(self, own)
+			continue
+		}
 		select {
 		case <-s.tables:
 		default:
@@ -197,7 +211,7 @@ func (p *Publisher) serve(ctx context.Context, conn net.Conn) {
 			return
 		}
 	}
-	s := &subscriber{conn, make(chan []byte, 1)}
+	s := &subscriber{conn: conn, tables: make(chan []byte, 1), relayed: relayed{wake: make(chan struct{}, 1)}}
 	p.mu.Lock()
 	p.subscribers[s] = struct{}{}
 	p.mu.Unlock()
@@ -206,11 +220,21 @@ func (p *Publisher) serve(ctx context.Context, conn net.Conn) {
 		delete(p.subscribers, s)
 		p.mu.Unlock()
 	}()
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer conn.Close()
+	asking.Go(func() { p.hear(s) })
 	p.Kick() // a newcomer knows all at once
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.wake:
+			sleep(ctx, kickPause) // what comes together goes together
+			if err := p.pass(s); err != nil {
+				p.Log.Info("feed subscriber left", "subscriber", conn.RemoteAddr(), "err", err)
+				return
+			}
 		case encoded := <-s.tables:
 			conn.SetWriteDeadline(time.Now().Add(slowest))
 			if _, err := conn.Write(encoded); err != nil {

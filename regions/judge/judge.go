@@ -50,6 +50,7 @@ type Judge struct {
 	config  Config
 	wake    chan struct{}
 	decided atomic.Pointer[regions.Decided]
+	glass   atomic.Pointer[regions.BreakGlass]
 	view    atomic.Pointer[View]
 
 	// Only Run's goroutine touches what follows.
@@ -113,6 +114,12 @@ func (j *Judge) Decided(d *regions.Decided) {
 	}
 }
 
+// BreakGlass hands in what people have ordered past the store; nil: nothing.
+func (j *Judge) BreakGlass(b *regions.BreakGlass) {
+	j.glass.Store(b)
+	j.Poke()
+}
+
 // Poke says that there is something new to judge.
 func (j *Judge) Poke() {
 	select {
@@ -170,6 +177,7 @@ func (j *Judge) step(now time.Time) {
 		Incarnation: d.Incarnation, Generation: d.Generation, Fleet: d.Fleet,
 		Verdicts: next.Verdicts, Regions: next.Regions, Alarms: j.judgement.Alarms,
 		Writers: writers(next.Epochs), Overrides: d.Overrides, Restored: d.Restored, Freeze: d.Freeze,
+		BreakGlass: j.glass.Load().After(d.GlassEnd),
 	}
 	next.Plan = steer.Decide(before.Plan, next.World, now)
 	next.Alarms = next.Plan.Alarms

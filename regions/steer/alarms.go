@@ -17,6 +17,7 @@ func (d *decider) alarms(now time.Time) []regions.Alarm {
 	all := slices.Clone(d.world.Alarms)
 	all = append(all, d.regionAlarms()...)
 	all = append(all, d.heldAlarms()...)
+	all = append(all, glassAlarm(d.world.BreakGlass)...)
 	all = append(all, d.nameAlarms()...)
 	for i := range all {
 		if !all[i].Since.IsZero() {

@@ -35,8 +35,8 @@ func (c *chooser) because(skipped, chosen []regions.ID, otherwise string) (Prece
 	}
 	for _, id := range chosen {
 		for _, i := range c.candidates[id] {
-			if st := &c.standing[i]; st.Decided == ByOverride {
-				return ByOverride, fmt.Sprintf("%s; %s is %s", otherwise, st.Endpoint, st.Because)
+			if st := &c.standing[i]; st.Decided == ByOverride || st.Decided == ByBreakGlass {
+				return st.Decided, fmt.Sprintf("%s; %s is %s", otherwise, st.Endpoint, st.Because)
 			}
 		}
 	}

@@ -67,6 +67,7 @@ type memo struct {
 	fleet     *regions.Fleet
 	overrides []regions.Override
 	freeze    *regions.Freeze
+	glass     *regions.BreakGlass
 	ramps     map[regions.ID]int
 	latched   map[regions.ID]Latch
 	order     []int   // of the fleet's services, by name
@@ -91,13 +92,13 @@ type decider struct {
 // decide steers every name.
 func (d *decider) decide() {
 	w, old := d.world, d.previous.memo
-	d.memo = &memo{fleet: w.Fleet, overrides: w.Overrides, freeze: w.Freeze, ramps: w.Ramps, latched: d.plan.Latched}
+	d.memo = &memo{fleet: w.Fleet, overrides: w.Overrides, freeze: w.Freeze, glass: w.BreakGlass, ramps: w.Ramps, latched: d.plan.Latched}
 	d.plan.memo = d.memo
 	// Nothing but verdicts and epochs moved: then a name whose endpoints'
 	// verdicts stand is the name it was, because deciding twice changes
 	// nothing.
 	calm := old != nil && old.fleet == w.Fleet && slices.Equal(old.overrides, w.Overrides) && sameFreeze(old.freeze, w.Freeze) &&
-		maps.Equal(old.ramps, w.Ramps) && maps.Equal(old.latched, d.plan.Latched)
+		sameGlass(old.glass, w.BreakGlass) && maps.Equal(old.ramps, w.Ramps) && maps.Equal(old.latched, d.plan.Latched)
 	if calm {
 		d.memo.order = old.order
 	} else {

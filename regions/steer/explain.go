@@ -78,18 +78,18 @@ func (p *Plan) says(rule Precedence, s *Steered, cell *Cell) string {
 	switch rule {
 	case ByInterlock:
 		return "the name follows no writer"
-	case ByBreakGlass:
-		return "nobody has broken glass"
 	}
 	if s.Database != "" {
 		return "has no say: the name follows a writer"
 	}
 	for i := range s.Standing {
-		if st := &s.Standing[i]; st.Decided == rule && (!st.In || rule == ByOverride) {
+		if st := &s.Standing[i]; st.Decided == rule && (!st.In || rule == ByOverride || rule == ByBreakGlass) {
 			return fmt.Sprintf("%s: %s", st.Endpoint, st.Because)
 		}
 	}
 	switch rule {
+	case ByBreakGlass:
+		return "nobody has broken glass here"
 	case ByOverride:
 		return "no override stands"
 	case ByFreeze:

@@ -39,6 +39,9 @@ func latch(previous *Plan, w *World, now time.Time) (map[regions.ID]Latch, []Reg
 			view.Effective, view.Because = o.Effective(v.State)
 			view.Because += "; measured " + v.Because
 		}
+		if o, ok := w.BreakGlass.Rule(r.ID, ""); ok {
+			view.Effective, view.Because = o.State(), w.BreakGlass.Because(o)+"; measured "+v.Because
+		}
 		views = append(views, view)
 	}
 	if len(latched) == 0 {

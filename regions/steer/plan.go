@@ -22,6 +22,8 @@ type World struct {
 	Overrides []regions.Override                   `json:"overrides,omitempty"`
 	Restored  map[regions.ID]uint64                `json:"restored,omitempty"`
 	Freeze    *regions.Freeze                      `json:"freeze,omitempty"`
+	// BreakGlass is what people have ordered past the store; nil: nothing.
+	BreakGlass *regions.BreakGlass `json:"break_glass,omitempty"`
 	// Ramps holds, in 10,000ths, how much of its traffic a returning region
 	// may have; a region that is absent may have all.
 	Ramps map[regions.ID]int `json:"ramps,omitempty"`

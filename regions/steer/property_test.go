@@ -69,6 +69,11 @@ func drawNext(t *rapid.T, w steer.World, now time.Time) steer.World {
 	if rapid.Bool().Draw(t, "freeze") {
 		w.Freeze = &regions.Freeze{By: "ada", Why: "calm"}
 	}
+	w.BreakGlass = nil
+	if rapid.IntRange(0, 3).Draw(t, "glass") == 0 {
+		act := rapid.SampledFrom([]regions.GlassAct{regions.GlassDrain, regions.GlassDown, regions.GlassUp}).Draw(t, "act")
+		w.BreakGlass = &regions.BreakGlass{ID: "b", Incarnation: 1, Sequence: 1, By: []string{"ada"}, Why: "fire", Orders: []regions.GlassOrder{{Act: act, Region: w.Fleet.Regions[0].ID}}}
+	}
 	w.Overrides = nil
 	if r := w.Fleet.Regions[0].ID; rapid.Bool().Draw(t, "override") {
 		o, err := regions.NewForce("o", regions.Scope{Region: r}, rapid.SampledFrom([]regions.State{regions.Up, regions.Down}).Draw(t, "forced"), "ada", "why", now, now.Add(time.Hour))

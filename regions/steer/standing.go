@@ -38,6 +38,10 @@ func (d *decider) standing(s *regions.Service, inputs []input, before *Steered) 
 // place gives one endpoint its rank and says why.
 func (d *decider) place(st *Standing, s *regions.Service, in input, before *Steered, judged bool) rank {
 	healthy := in.effective != regions.Down
+	if o, ok := d.world.BreakGlass.Rule(st.Region, s.ID); ok {
+		st.Decided, st.Effective, st.Because = ByBreakGlass, o.State(), d.world.BreakGlass.Because(o)
+		return glassRank(o)
+	}
 	if o, ok := ruling(d.world.Overrides, st.Region, s.ID); ok {
 		st.Decided = ByOverride
 		st.Effective, st.Because = o.Effective(in.effective)
@@ -83,7 +87,7 @@ func (d *decider) place(st *Standing, s *regions.Service, in input, before *Stee
 // out; a freeze does not undo that.
 func (d *decider) letBack(region regions.ID, was *Standing) bool {
 	_, latched := d.previous.Latched[region]
-	return latched || was != nil && was.Decided == ByOverride
+	return latched || was != nil && (was.Decided == ByOverride || was.Decided == ByBreakGlass)
 }
 
 // waiting gathers the endpoints that only what was before keeps out, so that a

@@ -66,7 +66,7 @@ func Load(path string, further ...regions.Zone) (*Config, error) {
 		l.files[z.File] = z.File
 		l.fleet.Zones = append(l.fleet.Zones, z)
 	}
-	l.verify(path)
+	l.verify(files[0])
 	if len(l.problems) > 0 {
 		return nil, l.problems.sorted()
 	}
@@ -75,6 +75,7 @@ func Load(path string, further ...regions.Zone) (*Config, error) {
 		return nil, fmt.Errorf("hash configuration %s: %w", path, err)
 	}
 	sum := sha256.Sum256(content)
+	l.warn(files[0])
 	l.config.Warnings = l.warnings.sorted()
 	l.config.Fleet, l.config.Hash = l.fleet, hex.EncodeToString(sum[:])
 	l.config.Files = files
@@ -162,6 +163,7 @@ func (l *loader) read(file string, text []byte) {
 		"databases": func(n ast.Node, p string) { l.databases(t, n, p) },
 		"zones":     func(n ast.Node, p string) { l.zones(t, n, p) },
 		"runbooks":  func(n ast.Node, p string) { l.runbooks(t, n, p) },
+		"recovery":  func(n ast.Node, p string) { l.recovery(t, n, p) },
 	})
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -42,7 +43,18 @@ type Node struct {
 	Etcd        []string // URLs of an external store instead
 	EtcdCA      string   // file
 
+	Backup Backup
+
 	Peers []Peer
+}
+
+// Backup is how a control node takes copies of the store by itself.
+type Backup struct {
+	Dir            string // empty: it takes none
+	Every          time.Duration
+	Keep           int
+	PassphraseFile string
+	Recipients     []string
 }
 
 // Peer is another node of the cluster.
@@ -75,6 +87,7 @@ func defaultNode() Node {
 		Name: "node-1", Roles: Roles(), DataDir: "/var/lib/fairlead",
 		APIListen: DefaultAPI, DNSListen: []string{DefaultDNS}, FeedListen: DefaultFeed,
 		StorePeer: DefaultStorePeer, StoreClient: DefaultStoreClient,
+		Backup: Backup{Every: 24 * time.Hour, Keep: 14},
 	}
 }
 
@@ -112,12 +125,32 @@ func (l *loader) node(t *tree, n ast.Node, path string) {
 				"etcd_ca": func(n ast.Node, p string) { node.EtcdCA = l.path(t, n, p) },
 			})
 		},
+		"backup": func(n ast.Node, p string) { l.backup(t, n, p) },
 		"peers": func(n ast.Node, p string) {
 			for _, e := range t.entries(n, p) {
 				node.Peers = append(node.Peers, l.peer(t, e, p))
 			}
 		},
 	})
+}
+
+func (l *loader) backup(t *tree, n ast.Node, path string) {
+	b := &l.config.Node.Backup
+	t.fields(n, path, map[string]func(ast.Node, string){
+		"dir":             func(n ast.Node, p string) { b.Dir = l.path(t, n, p) },
+		"every":           func(n ast.Node, p string) { b.Every = t.duration(n, p) },
+		"keep":            func(n ast.Node, p string) { b.Keep = t.integer(n, p, 1, 10000) },
+		"passphrase_file": func(n ast.Node, p string) { b.PassphraseFile = l.path(t, n, p) },
+		"recipients":      func(n ast.Node, p string) { b.Recipients = t.strs(n, p) },
+	})
+	switch {
+	case b.Dir == "":
+		t.problem(n, "add dir: PATH, on another disk than data_dir", "a backup needs a directory")
+	case b.Every < time.Minute:
+		t.problem(n, "write every: 24h", "backups are taken every minute at most, not every %v", b.Every)
+	case b.PassphraseFile != "" && len(b.Recipients) > 0:
+		t.problem(n, "choose one", "a backup is encrypted with a passphrase or to recipients, not both")
+	}
 }
 
 func (l *loader) peer(t *tree, e entry, path string) Peer {

@@ -19,13 +19,9 @@ type Problem struct {
 }
 
 // String reads like "fairlead.yaml:4:7: unknown key "intervall" (did you mean
-// interval?)".
+// interval?)". What is about the whole file is said at its beginning.
 func (p Problem) String() string {
-	s := p.File
-	if p.Line > 0 {
-		s += fmt.Sprintf(":%d:%d", p.Line, p.Column)
-	}
-	s += ": " + p.What
+	s := fmt.Sprintf("%s:%d:%d: %s", p.File, max(p.Line, 1), max(p.Column, 1), p.What)
 	if p.Remedy != "" {
 		s += " (" + p.Remedy + ")"
 	}

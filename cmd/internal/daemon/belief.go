@@ -111,7 +111,7 @@ func (n *Node) saveMemory(m judge.Memory) error {
 	if err != nil || bytes.Equal(text, n.remembered) {
 		return err
 	}
-	if err := disk.Replace(n.memoryFile(), text, 0o600); err != nil {
+	if err := disk.Replace(n.memoryFile(), sealMemory(text), 0o600); err != nil {
 		return err
 	}
 	n.remembered = text
@@ -127,7 +127,7 @@ func (n *Node) loadMemory() judge.Memory {
 		return m
 	}
 	if err == nil {
-		err = json.Unmarshal(text, &m)
+		m, err = parseMemory(text)
 	}
 	if err != nil {
 		n.log.Error("memory of the last run cannot be read, so nothing is remembered of what it had taken out", "file", n.memoryFile(), "problem", err.Error())

@@ -271,6 +271,9 @@ func TestThreeNodesFailOverWithAndWithoutTheirStore(t *testing.T) {
 	}
 	await(t, "after the start", "127.11.0.1", startLimit, c.nodes...)
 	c.awaitPeers(t)
+	for _, n := range c.nodes {
+		n.awaitStand(t, openapi.StandTogether, "")
+	}
 
 	us.die()
 	await(t, "us-east killed", "127.21.0.1", failoverLimit, c.nodes...)
@@ -286,6 +289,7 @@ func TestThreeNodesFailOverWithAndWithoutTheirStore(t *testing.T) {
 
 	n := c.nodes[2]
 	n.kill()
+	c.nodes[0].awaitStand(t, openapi.StandCutOff, n.name)
 	n.start(t)
 	await(t, "a node started from its own disk alone", "127.21.0.1", startLimit, n)
 	status, err := client.Get[openapi.Status](n.call(t).GetStatus(t.Context()))
@@ -331,6 +335,21 @@ func TestThreeNodesHoldTheirOwnStore(t *testing.T) {
 	c.nodes[1].kill()
 	us.die()
 	await(t, "us-east killed with the quorum lost", "127.21.0.1", failoverLimit, c.nodes[2])
+}
+
+// awaitStand waits until a node says that it stands so among the others, and
+// whom its side does not hear.
+func (n *node) awaitStand(t *testing.T, want openapi.StandpointStand, missing string) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		status, err := client.Get[openapi.Status](n.call(t).GetStatus(t.Context()))
+		if p := status.Standpoint; err == nil && p != nil && p.Stand == want && strings.Join(p.Missing, " ") == missing {
+			return
+		}
+		if time.Since(began) > startLimit {
+			t.Fatalf("%s says %+v (%v), want %s and %q missing", n.name, status.Standpoint, err, want, missing)
+		}
+	}
 }
 
 func (c *cluster) awaitPeers(t *testing.T) {
@@ -386,16 +405,25 @@ func decide(t *testing.T, act func() error) {
 
 // externalEtcd is an etcd that belongs to nobody's node.
 type externalEtcd struct {
-	url    string
-	server *embed.Etcd
+	url, dir, peer string
+	server         *embed.Etcd
 }
 
 func startEtcd(t *testing.T) *externalEtcd {
 	t.Helper()
+	e := &externalEtcd{url: "http://" + address("127.0.0.1"), peer: "http://" + address("127.0.0.1"), dir: t.TempDir()}
+	t.Cleanup(func() { e.stop(t) })
+	e.again(t)
+	return e
+}
+
+// again starts it, with what it held before.
+func (e *externalEtcd) again(t *testing.T) {
+	t.Helper()
 	c := embed.NewConfig()
-	c.Dir = t.TempDir()
+	c.Dir = e.dir
 	c.LogLevel = "error"
-	client, peer := parse(t, "http://"+address("127.0.0.1")), parse(t, "http://"+address("127.0.0.1"))
+	client, peer := parse(t, e.url), parse(t, e.peer)
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
@@ -403,14 +431,12 @@ func startEtcd(t *testing.T) *externalEtcd {
 	if err != nil {
 		t.Fatalf("start an etcd: %v", err)
 	}
-	e := &externalEtcd{client.String(), server}
-	t.Cleanup(func() { e.stop(t) })
+	e.server = server
 	select {
 	case <-server.Server.ReadyNotify():
 	case <-time.After(startLimit):
 		t.Fatal("etcd is not ready")
 	}
-	return e
 }
 
 func (e *externalEtcd) stop(t *testing.T) {

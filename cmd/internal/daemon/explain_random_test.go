@@ -114,6 +114,12 @@ func (d dice) world(w steer.World, now time.Time) steer.World {
 	if d.one(3) {
 		w.Freeze = &regions.Freeze{By: "ada", Why: "calm"}
 	}
+	w.BreakGlass = nil
+	if d.one(4) {
+		acts := []regions.GlassAct{regions.GlassDrain, regions.GlassDown, regions.GlassUp}
+		w.BreakGlass = &regions.BreakGlass{ID: "b-1", Incarnation: 1, Sequence: w.Generation, By: []string{"ada"}, Why: "fire",
+			Orders: []regions.GlassOrder{{Act: acts[d.IntN(3)], Region: w.Fleet.Regions[d.IntN(3)].ID}}}
+	}
 	if d.one(3) {
 		w.Restored["b"] = w.Generation
 	}

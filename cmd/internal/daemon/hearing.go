@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"fairlead/cmd/internal/config"
@@ -19,7 +20,7 @@ import (
 
 // table is what this node tells the others.
 func (n *Node) table() feed.Table {
-	t := feed.Table{Node: n.settings.Name, Region: n.settings.Region, Boot: n.boot, Reports: n.probes.Reports()}
+	t := feed.Table{Node: n.settings.Name, Region: n.settings.Region, Boot: n.boot, Reports: n.probes.Reports(), Hears: n.hears()}
 	if served := n.publisher.Status(); served.Generation > 0 {
 		t.Incarnation, t.Generation = served.Incarnation, served.Generation
 	} else if d := n.decided(); n.dns == nil && d != nil {
@@ -52,12 +53,65 @@ func (n *Node) tick() time.Duration {
 	return feed.Tick(shortest)
 }
 
-func (n *Node) feedPeers() []feed.Peer {
-	var out []feed.Peer
+// senders are the peers whose tables say what is seen or decided. They may
+// also relay; nodes that only answer do neither.
+func (n *Node) senders() []feed.Sender {
+	var out []feed.Sender
 	for _, p := range n.settings.Peers {
-		out = append(out, feed.Peer{Node: p.Name, Address: p.Feed})
+		if p.Has(config.Control) || p.Has(config.Probe) {
+			out = append(out, feed.Sender{Peer: feed.Peer{Node: p.Name, Address: p.Feed}, Region: p.Region})
+		}
 	}
 	return out
+}
+
+// relayed reports whether this node listens through relays: it only answers,
+// and there are many to hear.
+func (n *Node) relayed() bool {
+	return !n.settings.Has(config.Control) && !n.settings.Has(config.Probe) && len(n.senders()) > feed.MaxDirect
+}
+
+func (n *Node) subscriber() *feed.Subscriber {
+	senders := map[regions.NodeID]bool{}
+	for _, s := range n.senders() {
+		senders[s.Node] = true
+	}
+	known := func(id regions.NodeID) bool { return senders[id] }
+	return &feed.Subscriber{Inbox: n.inbox, Dial: n.dialFeed, Name: feedPeer, MayRelay: mayRelay, Senders: known, Log: n.log.With("part", "feed"),
+		Pass: func(id regions.NodeID, frame []byte) {
+			if known(id) {
+				n.feed.Forward(id, frame)
+			}
+		}}
+}
+
+// listen returns the loop that hears the peers.
+func (n *Node) listen() func(context.Context) error {
+	if n.relayed() {
+		r := &feed.Relayed{Self: n.settings.Name, Region: n.settings.Region, Senders: n.senders(), Subscriber: n.peers, Log: n.log.With("part", "feed")}
+		return r.Run
+	}
+	var all []feed.Peer
+	for _, p := range n.settings.Peers {
+		all = append(all, feed.Peer{Node: p.Name, Address: p.Feed})
+	}
+	n.peers.Set(all)
+	return n.peers.Run
+}
+
+// mayRelay lets those pass on what others say whose certificate lets them
+// report themselves.
+func mayRelay(c net.Conn) error {
+	t, ok := c.(*tls.Conn)
+	if !ok {
+		return fmt.Errorf("the connection to %s is not encrypted", c.RemoteAddr())
+	}
+	node, roles, ok := identity.Peer(t.ConnectionState())
+	if !ok || !slices.Contains(roles, identity.Control) && !slices.Contains(roles, identity.Probe) {
+		return fault.Deniedf("node "+string(node), "relays what others report, and its certificate has only the roles %v", roles).
+			Do("issue it one with the role probe or control, or take that role from it in node.peers: fairlead certs")
+	}
+	return nil
 }
 
 // dialFeed connects to a peer, who has to show the certificate of its name.

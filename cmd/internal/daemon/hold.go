@@ -23,10 +23,12 @@ func (n *Node) decided() *regions.Decided { return n.newest.Load() }
 func (n *Node) take(d *regions.Decided) {
 	n.taking.Lock()
 	defer n.taking.Unlock()
-	if !d.Newer(n.newest.Load()) {
-		return
+	before := n.newest.Load()
+	if !d.Newer(before) || d.Fleet == nil && before != nil && before.Fleet != nil {
+		return // of a store that was begun anew and has no fleet yet: who restarts now must still know one
 	}
 	n.newest.Store(d)
+	n.noteKeys(before, d)
 	n.spread(d)
 	offer(n.unkept, d)
 }
@@ -101,6 +103,7 @@ func (n *Node) follow(ctx context.Context) error {
 // was set back, or begun anew by a node without a memory. What is decided then
 // reaches nobody who knew more, and people must be told.
 func (n *Node) compare(ctx context.Context, d *regions.Decided) {
+	n.followed.Store(d.Incarnation)
 	known := n.decided()
 	if known.Newer(d) {
 		// What was decided here is known before the watch tells of it, so what

@@ -19,6 +19,7 @@ import (
 	"fairlead/api"
 	"fairlead/api/auth"
 	"fairlead/api/console"
+	"fairlead/cmd/internal/backup"
 	"fairlead/cmd/internal/config"
 	"fairlead/cmd/internal/etcd"
 	"fairlead/cmd/internal/history"
@@ -66,6 +67,12 @@ type Node struct {
 
 	recorder recorder
 
+	recovering *recovering   // nil unless an order is to be carried out
+	followed   atomic.Uint64 // the incarnation of the store that this node follows; 0 if none was seen
+	ownEpoch   atomic.Pointer[regions.SignedEpoch]
+	glass      glass
+	newKeys    atomic.Pointer[setBack] // how the recovery keys have changed since this process began
+
 	probes    *probe.Schedule
 	inbox     *feed.Inbox
 	publisher *publish.Publisher
@@ -93,6 +100,9 @@ type Node struct {
 	newest  atomic.Pointer[regions.Decided]
 	leader  name
 	setBack atomic.Pointer[setBack]
+
+	restoring *backup.Content // what the store is to be begun from, or nil
+	archive   archiveState
 
 	troubles   troubles
 	remembered []byte // the memory as it was last written; of the goroutine that writes it
@@ -191,7 +201,10 @@ func (n *Node) openDisk() error {
 	}
 	n.history, err = history.Open(filepath.Join(dir, "history"), history.Settings{Log: n.log.With("part", "history")})
 	n.recorder.history = n.history
-	return err
+	if err != nil {
+		return err
+	}
+	return n.openGlass()
 }
 
 // openEyes makes what watches and what judges.
@@ -200,10 +213,11 @@ func (n *Node) openEyes() error {
 	n.inbox = feed.NewInbox(func() { n.judge.Poke() })
 	n.feed = &feed.Publisher{
 		Table: n.table, Log: n.log.With("part", "feed"),
-		Epochs: func() []regions.SignedEpoch { return n.judge.Epochs() },
+		Epochs: func() []regions.SignedEpoch { return append(n.clusterEpoch(), n.judge.Epochs()...) },
 		Tick:   n.tick,
+		Relay:  n.settings.Has(config.Control) || n.settings.Has(config.Probe),
 	}
-	n.peers = &feed.Subscriber{Inbox: n.inbox, Dial: n.dialFeed, Name: feedPeer, Log: n.log.With("part", "feed")}
+	n.peers = n.subscriber()
 	n.probes = probe.NewSchedule(probe.Options{Log: n.log.With("part", "probe"), Changed: func() {
 		n.judge.Poke()
 		n.feed.Kick()
@@ -222,6 +236,9 @@ func (n *Node) openEyes() error {
 		Node: n.settings.Name, Region: n.settings.Region, Expected: expected, Log: n.log.With("part", "judge"),
 		Own: n.own(), Heard: n.inbox.Tables, Epochs: n.inbox.Epochs, Verify: n.id.VerifyEpoch, Sink: n.believed, Memory: n.loadMemory(),
 	})
+	if err == nil {
+		n.judge.BreakGlass(n.glass.rules())
+	}
 	return err
 }
 
@@ -284,8 +301,8 @@ func (n *Node) openDoor() error {
 	loopback := api.IsLoopback(listener.Addr())
 	n.gate = auth.NewGate(file, n.store, loopback, n.log)
 	parts := api.Parts{
-		Overview: picture{n}, Explainer: explainer{n}, Overrider: acts{n}, Freezer: acts{n}, Library: runs{n}, Runs: runs{n}, Commander: runs{n},
-		Auditor: record{n}, Historian: record{n}, Configuration: settings{n}, Readiness: settings{n},
+		Overview: picture{n}, Explainer: explainer{n}, Overrider: acts{n}, Freezer: acts{n}, Glass: acts{n}, Library: runs{n}, Runs: runs{n}, Commander: runs{n},
+		Auditor: record{n}, Archivist: archive{n}, Historian: record{n}, Configuration: settings{n}, Readiness: settings{n},
 		Gate: n.gate, Stream: n.stream, Log: n.log.With("part", "api"), Node: string(n.settings.Name),
 		Console: console.Handler(), Metrics: n.metrics(), Loopback: loopback,
 	}
@@ -310,7 +327,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	loops := []func(context.Context) error{
 		n.judge.Run, n.publisher.Run, n.remember, n.runStore, n.store.Run, n.follow, n.equip, n.keep, n.reloads,
-		forever(n.followLeader), forever(n.publishEntries), forever(n.publishHistory),
+		forever(n.followLeader), forever(n.carryOut), forever(n.leave), forever(n.watchGlass), forever(n.publishEntries), forever(n.publishHistory),
 		func(ctx context.Context) error { return n.api.Run(ctx, n.apiListener) },
 	}
 	if n.settings.Has(config.Probe) {
@@ -320,11 +337,10 @@ func (n *Node) Run(ctx context.Context) error {
 		loops = append(loops, n.dns.Run)
 	}
 	if n.feedListener != nil {
-		n.peers.Set(n.feedPeers())
-		loops = append(loops, n.peers.Run, func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
+		loops = append(loops, n.listen(), func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
 	}
 	if n.settings.Has(config.Control) {
-		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases))
+		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases), forever(n.announce), forever(n.restorePending), forever(n.takeBackups), forever(n.checkTrail))
 	}
 	n.log.Info("node runs", "region", string(n.settings.Region), "roles", roleNames(n.settings.Roles), "api", n.apiListener.Addr().String(), "dns", n.settings.DNSListen, "data_dir", n.settings.DataDir)
 	err := together(ctx, loops...)

@@ -30,7 +30,9 @@ func (p picture) View(context.Context) (api.View, error) {
 	if d := p.decided(); d != nil {
 		view.Decided = d
 	}
-	view.Alarms = p.alarms(view, now)
+	stands := p.standpoint(downRegions(v.Regions), now)
+	p.placed(&view, stands)
+	view.Alarms = append(p.alarms(view, now), standing(stands)...)
 	return view, nil
 }
 
@@ -62,10 +64,13 @@ func (n *Node) nodes(now time.Time, d *regions.Decided) []openapi.Node {
 		}
 		node.Confirmed = known && !h.silent && confirmed(h.incarnation, h.generation)
 		switch {
+		case n.relayed() && !peer.Has(config.Control) && !peer.Has(config.Probe): // not listened to
 		case !known:
 			node.Problem = "never heard since this node started"
 		case h.silent:
 			node.Problem = fmt.Sprintf("silent for %v", now.Sub(h.at).Round(time.Second))
+		case d != nil && h.incarnation > 0 && h.incarnation < d.Incarnation:
+			node.Problem = fmt.Sprintf("of the past: it goes by incarnation %d, and incarnation %d has begun", h.incarnation, d.Incarnation)
 		}
 		if why := n.peers.Trouble(peer.Name); why != nil && node.Problem != "" {
 			node.Problem += ": " + why.Error()
@@ -101,13 +106,17 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 	raise := func(id string, severity regions.Severity, subject, remedy string, since time.Time, format string, args ...any) {
 		out = append(out, regions.Alarm{ID: id, Severity: severity, Subject: subject, Sentence: fmt.Sprintf(format, args...), Remedy: remedy, Since: since})
 	}
-	if !v.Store.Reachable {
+	past := n.past()
+	if !v.Store.Reachable && past == nil {
 		raise("store", regions.Critical, "store", "bring a majority of the control nodes back; answers and failover of stateless traffic go on meanwhile",
 			v.Store.Since, "nothing can be decided: %s", v.Store.Problem)
 	}
 	if _, since := n.source.now().problem(); !v.Config.Ok {
 		raise("config", regions.Warning, "configuration "+v.Config.Source, "mend the file; it is read again by itself",
 			since, "the newest file was refused, the one before is in force: %s", v.Config.Problem)
+	}
+	if w := n.settings.Witness(); w != "" {
+		raise("witness", regions.Warning, "control nodes", "add a control node without dns and probe in a third place, see the manual", n.began, "%s", w)
 	}
 	if keys := n.source.later(); len(keys) > 0 {
 		raise("restart", regions.Warning, "configuration "+v.Config.Source, "restart this node when it suits, one node after the other",
@@ -139,8 +148,25 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 		}
 		raise(id, regions.Warning, subject, "mend the configuration", served.At, "%s", p.Reason)
 	}
-	if b := n.setBack.Load(); b != nil {
+	if text := n.glass.trouble(); text != "" {
+		raise("break-glass-state", regions.Critical, "node "+string(n.settings.Name), "hand in a new bundle, with a sequence above each before, that says what is to rule here now; or one without orders", n.began, "%s", text)
+	}
+	if k := n.newKeys.Load(); k != nil && now.Sub(k.at) < keysShown {
+		raise("recovery-keys", regions.Warning, "recovery", "nothing, if it was meant; else put the keys back and find out who changed them: fairlead audit list", k.at, "%s", k.text)
+	}
+	if past != nil {
+		raise("superseded", regions.Critical, "store", n.leavePast(), n.began, "%s", sentence(past))
+	} else if b := n.setBack.Load(); b != nil {
 		raise("set-back", regions.Critical, "store", "restore the newest backup of the store; if the store is right, stop this node, move decided and memory.json out of its data directory, and start it again", b.at, "%s", b.text)
+	}
+	if p := n.archive.restore.Load(); p != nil {
+		raise("restore", regions.Critical, "store", "fairlead restore-backup with another file; or remove it, and start this node again to use the store as it is", p.at, "%s", p.text)
+	}
+	if p := n.archive.trail.Load(); p != nil {
+		raise("trail", regions.Critical, "store", "stop the control nodes one after the other, and let fairlead doctor --data-dir say whose disk it is; see also fairlead audit verify", p.at, "%s", p.text)
+	}
+	if p := n.archive.late(n.settings.Backup, time.Now()); p != nil {
+		raise("backup", regions.Warning, "node "+string(n.settings.Name), "look at the directory and the log; meanwhile take one by hand: fairlead backup FILE", p.at, "%s", p.text)
 	}
 	if text, since, any := n.troubles.sentence(); any {
 		raise("disk", regions.Critical, "node "+string(n.settings.Name), "give the data directory room; until then a restart would begin with older decisions", since, "%s", text)

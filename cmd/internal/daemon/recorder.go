@@ -72,6 +72,9 @@ func (r *recorder) record(v *judge.View) error {
 		add(history.Record{Kind: history.Region, Subject: "region " + string(id), From: was.State.String(), To: is.State.String(),
 			Sentence: fmt.Sprintf("%s: %s", id, is.Because), Region: id, Measured: &is})
 	}
+	if was, is := before.World.BreakGlass, v.World.BreakGlass; was != is {
+		add(history.Record{Kind: history.Glass, Subject: "break-glass", Sentence: brokenGlass(is), Glass: is})
+	}
 	if !maps.Equal(before.Plan.Latched, v.Plan.Latched) {
 		add(history.Record{Kind: history.Latched, Subject: "latches", Sentence: latches(v.Plan.Latched), Latched: v.Plan.Latched})
 	}
@@ -120,12 +123,27 @@ func carried(p *steer.Plan) string {
 	}
 	for _, db := range slices.Sorted(maps.Keys(p.Writers)) {
 		e := p.Writers[db]
+		if db == regions.ClusterItself {
+			parts = append(parts, fmt.Sprintf("incarnation %d has begun", e.Incarnation))
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s is written in %s (epoch %d.%d)", db, e.Writer, e.Incarnation, e.Number))
 	}
 	if len(parts) == 0 {
 		return "nothing waits, and no writer is known"
 	}
 	return strings.Join(parts, "; ")
+}
+
+func brokenGlass(b *regions.BreakGlass) string {
+	if b == nil {
+		return "nothing is ordered past the store any more"
+	}
+	var said []string
+	for _, o := range b.Orders {
+		said = append(said, o.String())
+	}
+	return fmt.Sprintf("bundle %s, signed by %s, orders past the store: %s: %s", b.ID, strings.Join(b.By, " and "), strings.Join(said, ", "), b.Why)
 }
 
 func latches(latched map[regions.ID]steer.Latch) string {

@@ -22,6 +22,7 @@ func (n *Node) openStore() error {
 	for _, c := range corrupt {
 		n.log.Error("a copy of the decided state is damaged and was passed over", "file", c.Path, "problem", c.Problem)
 	}
+	n.recoverFrom(kept)
 	s, err := n.storeSettings()
 	if err != nil {
 		return err
@@ -29,7 +30,9 @@ func (n *Node) openStore() error {
 	if n.db, err = etcd.New(s); err != nil {
 		return err
 	}
-	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: n.decided, Log: n.log})
+	restoring := n.findPending()
+	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: n.decided, Superseded: n.superseded, Epochs: n.heardEpochs,
+		Restoring: restoring, Log: n.log})
 	if kept != nil {
 		n.newest.Store(kept)
 	}
@@ -65,7 +68,7 @@ func (n *Node) storeSettings() (etcd.Settings, error) {
 		s.TLS = n.id.TLSClient("", identity.Control)
 		return s, nil
 	}
-	s.Dir = filepath.Join(n.settings.DataDir, "store")
+	s.Dir, s.Begin = filepath.Join(n.settings.DataDir, "store"), n.recovering.begin()
 	controls := 0
 	for _, p := range n.settings.Peers {
 		if p.Has(config.Control) {

@@ -55,7 +55,11 @@ func (n *narrator) obey(ctx context.Context, line string) (string, error) {
 			_, err := n.world.KillNode(node)
 			return what + " was killed", err
 		case verb == "start" && !node.Alive():
-			return what + " was started", n.world.StartNode(node)
+			if err := n.world.StartNode(node); err != nil {
+				return "", err
+			}
+			// What is pasted next speaks to the node.
+			return what + " was started and answers", n.world.AwaitReady(ctx, node)
 		default:
 			return "", fault.Conflictf(what, "is so already")
 		}

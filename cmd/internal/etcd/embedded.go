@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +30,9 @@ func (d *DB) runEmbedded(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	if err := d.set.prepare(); err != nil {
+		return err
+	}
 	sockets, remove, err := socketDir(d.set.Dir)
 	if err != nil {
 		return d.set.explain(err)
@@ -144,6 +148,8 @@ func (d *DB) config(sockets string, dead *casualty) *embed.Config {
 	cfg.EnableGRPCGateway = false
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(dead.logger(s.Log))
 
+	cfg.ForceNewCluster = s.Begin == Forced
+
 	client := url.URL{Scheme: "unix", Path: filepath.Join(sockets, "client.sock")}
 	cfg.ListenClientUrls = []url.URL{client}
 	cfg.AdvertiseClientUrls = []url.URL{client}
@@ -170,6 +176,10 @@ func (d *DB) config(sockets string, dead *casualty) *embed.Config {
 	cfg.ListenPeerUrls = []url.URL{{Scheme: "https", Host: s.ListenPeer}}
 	cfg.InitialCluster = strings.Join(cluster, ",")
 	cfg.InitialClusterToken = "fairlead"
+	if s.Begin == Anew {
+		cfg.InitialCluster = fmt.Sprintf("%s=%s", s.Name, cfg.AdvertisePeerUrls[0].String())
+		cfg.InitialClusterToken = "fairlead-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	}
 	cfg.PeerTLSInfo = s.mutualTLS(names)
 	cfg.ClientTLSInfo = s.mutualTLS(append(names, s.Clients...))
 	return cfg

@@ -53,7 +53,7 @@ func (s *Settings) explain(err error) error {
 		return fault.Invalidf("store member "+s.Name, "its certificate cannot be used").Because(err).Do("issue a new one with the cluster's authority")
 	case has("cannot be repaired", "checksum", "crc mismatch", "failed to read WAL", "failed to open database", "invalid database"):
 		return fault.New(fault.Internal, "store", "the data in %s are damaged", s.Dir).Because(err).
-			Do("move the directory away; a member of a cluster copies everything from the others, a node alone needs its backup")
+			Do("fairlead doctor --data-dir names the file; move the directory away; a member of a cluster copies everything from the others, a node alone needs its backup: fairlead restore-backup")
 	}
 	return fault.New(fault.Internal, "store", "etcd stopped").Because(err).Do("restart this node; names are answered all the while")
 }

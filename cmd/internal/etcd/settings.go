@@ -36,6 +36,9 @@ type Settings struct {
 	// ListenClient lets in.
 	Clients []string
 
+	// Begin is how the member starts: usually [AsBefore].
+	Begin Begin
+
 	// Tick is the heartbeat and Election the time without one after which
 	// members elect another leader: about the worst round trip between
 	// members, and ten times that. By default 20 ms and 200 ms alone, 100 ms
@@ -50,6 +53,21 @@ type Settings struct {
 	// Log gets etcd's errors as warnings, all else it says at debug level.
 	Log *slog.Logger
 }
+
+// Begin is how an embedded member starts.
+type Begin uint8
+
+const (
+	// AsBefore is as a member of the cluster that it belongs to, or of a new
+	// one of all peers if it belongs to none.
+	AsBefore Begin = iota
+	// Forced makes a cluster of this one member of what lies in Dir: all that
+	// this member knew to be committed is kept, the others are removed.
+	Forced
+	// Anew makes a new cluster of this one member. What lay in Dir is moved
+	// away, not deleted.
+	Anew
+)
 
 // Peer is a member of the embedded cluster.
 type Peer struct {

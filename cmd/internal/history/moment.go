@@ -23,6 +23,7 @@ type Moment struct {
 	Waiting  map[regions.TargetID]bool            // see [steer.Plan]
 	Writers  map[regions.DatabaseID]regions.Epoch // likewise
 	Silent   map[regions.NodeID]time.Time         // peers whose feed was silent, since when
+	Glass    *regions.BreakGlass                  // what was ordered past the store; nil: nothing
 	Decided  *regions.Decided                     // nil if none had been seen
 	hash     string                               // of Decided
 }
@@ -38,13 +39,13 @@ func (m *Moment) forget() {
 	m.Verdicts = map[regions.TargetID]regions.Verdict{}
 	m.Regions = map[regions.ID]steer.RegionVerdict{}
 	m.Latched = map[regions.ID]steer.Latch{}
-	m.Waiting, m.Writers = nil, nil
+	m.Waiting, m.Writers, m.Glass = nil, nil, nil
 	m.Silent = map[regions.NodeID]time.Time{}
 }
 
 // World returns the moment as a decision saw it.
 func (m *Moment) World() steer.World {
-	w := steer.World{Verdicts: m.Verdicts, Regions: m.Regions, Writers: map[regions.DatabaseID]regions.Epoch{}}
+	w := steer.World{Verdicts: m.Verdicts, Regions: m.Regions, BreakGlass: m.Glass, Writers: map[regions.DatabaseID]regions.Epoch{}}
 	if d := m.Decided; d != nil {
 		w.Incarnation, w.Generation, w.Fleet = d.Incarnation, d.Generation, d.Fleet
 		w.Overrides, w.Restored, w.Freeze = d.Overrides, d.Restored, d.Freeze
@@ -90,6 +91,8 @@ func (m *Moment) fold(r Record, blobs map[string]*Generation) error {
 		}
 	case r.Kind == Carried:
 		m.Waiting, m.Writers = r.Waiting, r.Writers
+	case r.Kind == Glass:
+		m.Glass = r.Glass
 	case r.Kind == Gap && r.Gap != nil && r.Gap.Silent:
 		m.Silent[r.Gap.Peer] = began
 	case r.Kind == Gap && r.Gap != nil:

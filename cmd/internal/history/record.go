@@ -29,11 +29,12 @@ const (
 	Gap                      // a peer's feed fell silent, or came back
 	Override                 // an override came, lapsed or ended
 	Carried                  // what the plan carries over from the one before changed, latches aside
+	Glass                    // what is ordered past the store changed
 )
 
 var kindNames = map[Kind]string{
 	Started: "started", Verdict: "verdict", Region: "region", Latched: "latched", Decided: "decided", Gap: "gap", Override: "override",
-	Carried: "carried",
+	Carried: "carried", Glass: "break-glass",
 }
 
 // String returns the kind's name, such as "verdict".
@@ -63,6 +64,7 @@ type Record struct {
 	Decided  *Generation                `json:"decided,omitempty"`
 	Gap      *FeedGap                   `json:"gap,omitempty"`
 	Override *regions.Override          `json:"override,omitempty"`
+	Glass    *regions.BreakGlass        `json:"glass,omitempty"` // nil: nothing is ordered past the store any more
 	// Waiting and Writers are what [steer.Plan] has under these names: all of
 	// it. A writer's epoch may come by the feed before it is decided here.
 	Waiting map[regions.TargetID]bool            `json:"waiting,omitempty"`

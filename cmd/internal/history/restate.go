@@ -34,6 +34,9 @@ func (h *History) restatement(at time.Time) []Record {
 	if len(m.Waiting)+len(m.Writers) > 0 {
 		add(Record{Kind: Carried, Subject: "plan", Waiting: m.Waiting, Writers: m.Writers})
 	}
+	if m.Glass != nil {
+		add(Record{Kind: Glass, Subject: "break-glass", Glass: m.Glass})
+	}
 	for _, id := range slices.Sorted(maps.Keys(m.Silent)) {
 		add(Record{Kind: Gap, Subject: string(id), Gap: &FeedGap{Peer: id, Silent: true}, Began: m.Silent[id]})
 	}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"strings"
 
 	"fairlead/regions"
 )
@@ -14,6 +16,9 @@ func (s *Store) begin(ctx context.Context) error {
 	m := s.set.Remembered()
 	incarnation, sentence := uint64(1), "the store begins, incarnation 1"
 	if m != nil {
+		if err := s.set.Superseded(m.Incarnation); err != nil {
+			return err
+		}
 		incarnation = m.Incarnation + 1
 		sentence = fmt.Sprintf("the store begins anew, incarnation %d, with what %s remembers of generation %d of incarnation %d: %d overrides, %d writers",
 			incarnation, s.set.Node, m.Generation, m.Incarnation, len(m.Overrides), len(m.Writers))
@@ -24,11 +29,12 @@ func (s *Store) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.kv.Commit(ctx, Txn{
-		If: []Compare{Absent(formatKey), Absent(chainHeadKey)},
+	out, err := s.kv.Commit(ctx, Txn{
+		If: []Compare{Absent(formatKey), Absent(chainHeadKey), Absent(restoringKey)},
 		Put: append([]Pair{
 			{Key: formatKey, Value: encode(format{Format, s.set.Node})},
 			{Key: incarnationKey, Value: encode(incarnation)},
+			{Key: clusterKey, Value: encode(clusterOf(m))},
 			{Key: headKey, Value: encode(head{})},
 			{Key: chainHeadKey, Value: encode(chainHead{Number: number, Hash: hash})},
 			{Key: chainKey(number), Value: value},
@@ -37,7 +43,18 @@ func (s *Store) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("begin the store: %w", err)
 	}
+	if !out.Committed && out.Failed == 2 {
+		return s.beingRestored(ctx)
+	}
 	return nil
+}
+
+// clusterOf is the name of a cluster, which outlives its store.
+func clusterOf(m *regions.Decided) string {
+	if m != nil && m.Cluster != "" {
+		return m.Cluster
+	}
+	return strings.ToLower(rand.Text()[:16])
 }
 
 // remembered returns what lasts from one store to the next. Fleet and writers
@@ -53,6 +70,9 @@ func remembered(d *regions.Decided) []Pair {
 	}
 	if d.Freeze != nil {
 		puts = append(puts, Pair{Key: freezeKey, Value: encode(d.Freeze)})
+	}
+	if d.GlassEnd != nil {
+		puts = append(puts, Pair{Key: glassEndKey, Value: encode(d.GlassEnd)})
 	}
 	return puts
 }

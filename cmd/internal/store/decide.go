@@ -87,6 +87,9 @@ func (s *Store) try(ctx context.Context, lease Lease, nonce string, pending *[]a
 	if err != nil {
 		return decided{}, false, err
 	}
+	if err := s.superseded(ctx); err != nil {
+		return decided{}, false, err
+	}
 	if head.Number == 0 { // the database was emptied under us: begin it again
 		s.sure.Store(false)
 		return decided{}, true, nil

@@ -56,6 +56,11 @@ func (s *Store) compose(ctx context.Context, pairs []Pair) (*regions.Decided, er
 			}
 		case p.Key == incarnationKey:
 			err = parse(p, &d.Incarnation)
+		case p.Key == clusterKey:
+			err = parse(p, &d.Cluster)
+		case p.Key == glassEndKey:
+			d.GlassEnd = new(regions.GlassEnd)
+			err = parse(p, d.GlassEnd)
 		case p.Key == freezeKey:
 			d.Freeze = new(regions.Freeze)
 			err = parse(p, d.Freeze)

@@ -43,6 +43,10 @@ func (s *Store) ApplyFleet(ctx context.Context, lease Lease, by, why string, fle
 		if err := s.retains(ctx, fleet); err != nil {
 			return nil, err
 		}
+		keys, err := s.keysChange(ctx, old, fleet)
+		if err != nil {
+			return nil, err
+		}
 		if err := s.upload(ctx, blob, chunks); err != nil {
 			return nil, err
 		}
@@ -54,7 +58,7 @@ func (s *Store) ApplyFleet(ctx context.Context, lease Lease, by, why string, fle
 		d := &decision{
 			Entry: Entry{Principal: by, Act: "fleet.apply", Subject: "fleet", Why: why, DataHash: blob,
 				Sentence: fmt.Sprintf("%s put a configuration in force: %d regions, %d services, %d databases, %d zones",
-					by, len(fleet.Regions), len(fleet.Services), len(fleet.Databases), len(fleet.Zones))},
+					by, len(fleet.Regions), len(fleet.Services), len(fleet.Databases), len(fleet.Zones)) + keys},
 			Put:    []Pair{touch, {Key: appliedKey(contentHash), Value: encode(by)}},
 			Delete: next.obsolete(old),
 		}

@@ -18,7 +18,9 @@ const (
 	chainHeadKey   = now + "chain"
 	headKey        = now + "decided/head" // written with each change of the decided state: its revision is the generation
 	incarnationKey = now + "decided/incarnation"
+	clusterKey     = now + "decided/cluster"
 	freezeKey      = now + "decided/freeze"
+	glassEndKey    = now + "decided/glass_end"
 	overridesAt    = now + "decided/override/"
 	writersAt      = now + "decided/writer/"
 	restoredAt     = now + "decided/restored/"
@@ -30,6 +32,13 @@ const (
 	journalAt = "journal/"
 	locksAt   = "lock/database/"
 	tokensAt  = "token/"
+	leadersAt = "lead/"
+
+	recoveredAt = "recovered/" // orders that were carried out, by nonce
+	glassAt     = "glass/"     // break-glass bundles that were entered, by identifier
+
+	originKey    = "origin"    // which backup the store was begun from, if from one
+	restoringKey = "restoring" // exists while a backup is being written into the store
 )
 
 // escape keeps a name from being more than one element of a key.

@@ -191,4 +191,4 @@ func (l Lease) Guard() []Compare {
 
 // LeaderKeys is the span in which the candidates for a leadership stand; the
 // one that was created first leads, and its value is its Who.
-func LeaderKeys(name string) Span { return Prefix("lead/" + name + "/") }
+func LeaderKeys(name string) Span { return Prefix(leadersAt + name + "/") }

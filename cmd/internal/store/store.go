@@ -32,7 +32,16 @@ type Settings struct {
 	// mistakes the new beginning for something old, what was held out stays
 	// out, and who wrote a database still does.
 	Remembered func() *regions.Decided
-	Log        *slog.Logger
+	// Superseded says why nothing may be decided in a store of that
+	// incarnation; nil if it may, as where there is no such function.
+	Superseded func(incarnation uint64) error
+	// Epochs returns the writers that this node has heard of from whomever, or
+	// nil. A backup that is restored brings back none that is older.
+	Epochs func() []regions.SignedEpoch
+	// Restoring says that a backup is to be restored: until [Store.RestoreBackup]
+	// is done, this node does not begin an empty database.
+	Restoring bool
+	Log       *slog.Logger
 }
 
 // Store is the decided state, the runs and the trail, over a [KV]. Its
@@ -43,6 +52,7 @@ type Store struct {
 	set  Settings
 	turn chan struct{}
 	sure atomic.Bool // the format was seen to be ours
+	hold atomic.Bool // a backup is to be restored first
 
 	fleets fleetCache
 	views  topic[*View]
@@ -59,7 +69,15 @@ func New(kv KV, s Settings) *Store {
 	if s.Remembered == nil {
 		s.Remembered = func() *regions.Decided { return nil }
 	}
-	return &Store{kv: kv, set: s, turn: make(chan struct{}, 1), status: Status{Since: time.Now(), Problem: "not asked yet"}}
+	if s.Superseded == nil {
+		s.Superseded = func(uint64) error { return nil }
+	}
+	if s.Epochs == nil {
+		s.Epochs = func() []regions.SignedEpoch { return nil }
+	}
+	out := &Store{kv: kv, set: s, turn: make(chan struct{}, 1), status: Status{Since: time.Now(), Problem: "not asked yet"}}
+	out.hold.Store(s.Restoring)
+	return out
 }
 
 // Lead calls f while this node leads what has that name; see [KV].
@@ -100,6 +118,9 @@ func (s *Store) ensure(ctx context.Context) error {
 	}
 	if !ok && s.set.Signer == nil {
 		return fault.Unavailablef("store", "no control node has begun it yet").Do("start a control node")
+	}
+	if !ok && s.hold.Load() {
+		return fault.Unavailablef("store", "a backup is being restored into it").Do("wait until the log says that it is done")
 	}
 	if !ok {
 		if err := s.begin(ctx); err != nil {

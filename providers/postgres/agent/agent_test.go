@@ -99,6 +99,62 @@ func TestFenceOutlivesEverything(t *testing.T) {
 	}
 }
 
+func TestAFenceThatItsRunHasTakenBackComesTooLate(t *testing.T) {
+	t.Parallel()
+	b := pgtest.WithAgents(t)
+	c := b.Client(t, pgtest.East)
+	undo := order("run-1/fence/undo/1", 5)
+	undo.As = agent.AsPrimary
+	do(t, c, agent.VerbStart, undo) // the fence itself still lies on its way
+
+	for restarted := range 2 {
+		_, err := c.Do(t.Context(), agent.VerbFence, order("run-1/fence/1", 5))
+		if !fault.Is(err, fault.Conflict) || !agent.IsUntouched(err) {
+			t.Errorf("a fence that arrives after it was taken back (restarts of the agent: %d) = %v, want a conflict that touches nothing", restarted, err)
+		}
+		if err := insert(b.Primary); err != nil {
+			t.Fatalf("INSERT after that: %v, want the writer to go on", err)
+		}
+		b.StopAgent(t, pgtest.East)
+		b.StartAgent(t, pgtest.East)
+	}
+	if st := do(t, c, agent.VerbFence, order("run-2/fence/1", 5)); !st.Fenced {
+		t.Errorf("the fence of another run: %s, want it fenced", st.Detail)
+	}
+}
+
+func TestACompensationLiftsTheFenceOfItsOwnStepAndNoOther(t *testing.T) {
+	t.Parallel()
+	b := pgtest.WithAgents(t)
+	c := b.Client(t, pgtest.East)
+	undo := func(key string) agent.Order {
+		o := order(key, 5)
+		o.As = agent.AsPrimary
+		return o
+	}
+	do(t, c, agent.VerbFence, order("run-1/fence/1", 5))
+	do(t, c, agent.VerbStart, undo("run-1/fence/undo/2")) // the first attempt still lies on its way
+	do(t, c, agent.VerbFence, order("run-2/fence/1", 5))
+
+	_, err := c.Do(t.Context(), agent.VerbStart, undo("run-1/fence/undo/1"))
+	if !fault.Is(err, fault.Conflict) || !agent.IsUntouched(err) {
+		t.Errorf("a start that run 1 ordered, under the fence of run 2 = %v, want a conflict that touches nothing", err)
+	}
+	if st := do(t, c, agent.VerbStatus, agent.Order{Database: pgtest.Orders, Region: pgtest.East}); !st.Fenced || b.Primary.PID() != 0 {
+		t.Fatalf("after that: %s, want it fenced", st.Detail)
+	}
+
+	// Who finds it fenced and fences it makes the fence their own.
+	do(t, c, agent.VerbFence, order("run-3/fence/1", 5))
+	if _, err := c.Do(t.Context(), agent.VerbStart, undo("run-2/fence/undo/1")); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a start that run 2 ordered, under the fence of run 3 = %v, want a conflict", err)
+	}
+	do(t, c, agent.VerbStart, undo("run-3/fence/undo/1"))
+	if err := insert(b.Primary); err != nil {
+		t.Errorf("INSERT after run 3 has taken back its own fence = %v, want it accepted", err)
+	}
+}
+
 func TestFenceEndsWhatDoesNotListen(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"fairlead/providers"
 	"fairlead/regions"
@@ -87,6 +89,16 @@ func (m *memory) done(verb, key string) (doneKey, bool) {
 		}
 	}
 	return doneKey{}, false
+}
+
+// takenBack reports whether what is ordered under a key has been undone since:
+// the server was started under the key of that step's compensation. A run that
+// undoes a step never begins it again.
+func (m *memory) takenBack(key string) bool {
+	i := strings.LastIndexByte(key, '/')
+	return i >= 0 && slices.ContainsFunc(m.Done, func(d doneKey) bool {
+		return d.Verb == VerbStart && strings.HasPrefix(d.Key, key[:i]+"/undo/")
+	})
 }
 
 func (m *memory) remember(d doneKey) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"fairlead/regions/fault"
@@ -91,11 +92,17 @@ func (a *Agent) admit(o Order) error {
 
 // once gives a key its effect once. A fence is the exception: it is confirmed
 // again each time, because between two calls somebody may have started the
-// server.
+// server; but not once its own run has taken it back, because then it is one
+// that lay somewhere on its way.
 func (a *Agent) once(ctx context.Context, name string, o Order, act verb) (Status, error) {
 	a.mu.Lock()
 	earlier, repeated := a.memory.done(name, o.Key)
+	late := name == VerbFence && a.memory.takenBack(o.Key)
 	a.mu.Unlock()
+	if late {
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "the order to fence under %s comes too late: its run has taken it back already", o.Key).
+			Do("do not repeat it; look where that run stands"))
+	}
 	if repeated && name != VerbFence {
 		return a.ended(ctx, "%s (done before, under the same key)", earlier.Detail)
 	}
@@ -149,6 +156,12 @@ func (a *Agent) fence(ctx context.Context, o Order, before Status) (Status, erro
 	if f == nil || o.Epoch.Compare(f.Epoch) > 0 {
 		f = &Fence{Epoch: o.Epoch, Key: o.Key, At: time.Now().UTC(), WasPrimary: before.Primary() || f != nil && f.WasPrimary, Planned: o.Planned}
 		if err := a.setFence(f); err != nil {
+			return Status{}, err
+		}
+	} else if f.Key != o.Key { // it is this order's from now on, and only its own run takes it back
+		again := *f
+		again.Key = o.Key
+		if err := a.setFence(&again); err != nil {
 			return Status{}, err
 		}
 	}
@@ -207,9 +220,22 @@ func (a *Agent) start(ctx context.Context, o Order, before Status) (Status, erro
 	return Status{}, Untouched(fault.Invalidf(a.server.subject, "start says neither primary nor standby (%q)", o.As))
 }
 
+// undone returns what the keys of a step begin with, if the key is one of its
+// compensation.
+func undone(key string) (step string, undoes bool) {
+	i := strings.LastIndex(key, "/undo/")
+	return key[:max(i, 0)] + "/", i >= 0
+}
+
+// startPrimary lets a writer write again. A compensation lifts the fence of its
+// own step and no other: one that was sent long ago, and arrives when another
+// run has fenced the server and promoted a standby, would make a second writer.
 func (a *Agent) startPrimary(ctx context.Context, o Order, before Status) (Status, error) {
 	f := before.Fence
-	switch {
+	switch step, undoes := undone(o.Key); {
+	case undoes && f != nil && !strings.HasPrefix(f.Key, step):
+		return Status{}, Untouched(fault.Conflictf(a.server.subject, "stays fenced: the order to take back %s comes too late, and the fence that holds is that of %s", strings.TrimSuffix(step, "/"), f.Key).
+			Do("do not repeat it; look where the later run stands"))
 	case f != nil && !f.WasPrimary, f == nil && !before.Primary():
 		return Status{}, Untouched(fault.Conflictf(a.server.subject, "was no writer, and starting it as one would make a second").
 			Do("promote it if it is to write"))

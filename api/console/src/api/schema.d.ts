@@ -38,6 +38,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A copy of everything that the store holds
+         * @description Read at one revision, in the format of `fairlead backup`, which also verifies it. Its last frame proves that it is whole; a
+         *     connection that breaks before leaves something that nobody takes for a backup. For administrators; it enters the audit trail.
+         */
+        get: operations["getBackup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What this node steers by past the store, and what a bundle for it must say */
+        get: operations["getBreakGlass"];
+        put?: never;
+        /** Hand a signed bundle to this node, which carries it out at once and asks nobody */
+        post: operations["applyBreakGlass"];
+        /** End in the store what the bundle in force on this node has ordered, on every node */
+        delete: operations["endBreakGlass"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/config": {
         parameters: {
             query?: never;
@@ -266,7 +306,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This document */
+        /** This document; needs no token, since it is the same everywhere */
         get: operations["getOpenapi"];
         put?: never;
         post?: never;
@@ -635,6 +675,35 @@ export interface components {
             ok: boolean;
             sentence: string;
         };
+        BreakGlass: {
+            /** @description a bundle must name it */
+            cluster: string;
+            id?: string;
+            /**
+             * Format: int64
+             * @description a bundle must name it
+             */
+            incarnation: number;
+            /** @description people whose keys this node knows */
+            may_sign: string[];
+            /** @description how many of them must sign; 0 where nobody has a key */
+            needed: number;
+            /** @description such as drain us-east */
+            orders?: string[];
+            reason?: string;
+            /** @description a bundle is in force on this node */
+            rules: boolean;
+            /**
+             * Format: int64
+             * @description the highest that this node has taken; a bundle must be above it
+             */
+            sequence: number;
+            signed_by?: string[];
+        };
+        BreakGlassRequest: {
+            /** @description the signed file, as it is */
+            bundle: string;
+        };
         CheckRequest: {
             /** @description the name to use in messages */
             file?: string;
@@ -980,12 +1049,16 @@ export interface components {
              * @description of the decided state it steers by
              */
             generation: number;
+            /** @description nodes on this node's side that hear it, as they say */
+            heard_by?: string[];
             /**
              * Format: int64
              * @description age of its last table; absent if never heard
              */
             last_heard_ms?: number;
             name: string;
+            /** @description nodes on this node's side that do not */
+            not_heard_by?: string[];
             problem?: string;
             region: string;
             roles: string[];
@@ -1316,6 +1389,24 @@ export interface components {
             /** Format: password */
             token: string;
         };
+        /** @description is it us, or the world: where the node that answers stands among the others */
+        Standpoint: {
+            /** @description nodes that nobody on this node's side hears */
+            missing: string[];
+            sentence: string;
+            /**
+             * Format: date-time
+             * @description since when, as far as this node knows; absent if nothing is wrong
+             */
+            since?: string;
+            /**
+             * @description together: every node hears every other; link: all are heard, not all hear each other; cut_off: others are, this node is with the larger part; split: neither part is larger; us: this node is with the smaller part
+             * @enum {string}
+             */
+            stand: "single" | "listening" | "together" | "link" | "cut_off" | "split" | "us";
+            /** @description this node is cut off: believe the others */
+            us: boolean;
+        };
         /** @enum {string} */
         State: "unknown" | "up" | "degraded" | "down";
         Status: {
@@ -1338,6 +1429,7 @@ export interface components {
             nodes: components["schemas"]["Node"][];
             regions: components["schemas"]["Region"][];
             services: components["schemas"]["Service"][];
+            standpoint?: components["schemas"]["Standpoint"];
             store: components["schemas"]["StoreStatus"];
             version: string;
         };
@@ -1524,6 +1616,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditVerification"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getBackup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the backup */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getBreakGlass: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as it is on this node */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    applyBreakGlass: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BreakGlassRequest"];
+            };
+        };
+        responses: {
+            /** @description as it is now on this node */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endBreakGlass: {
+        parameters: {
+            query: {
+                reason: components["schemas"]["Reason"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as it is now on this node */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
                 };
             };
             default: components["responses"]["Problem"];

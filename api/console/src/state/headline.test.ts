@@ -37,6 +37,13 @@ const waiting = { id: "x", title: "switchover of orders", state: "awaiting_appro
 
 test.each<[string, Status, ExecutionSummary[], string, string]>([
   ["calm", world([region("a"), region("b")], [service("www", ["a"])]), [], "Everything serves", "Users are sent to a."],
+  [
+    "a node that is cut off says so before what it sees",
+    { ...world([region("a", down), region("b", down)], []), standpoint: { stand: "us", us: true, sentence: "us: this node hears none of the other 2", missing: ["n2", "n3"] } },
+    [],
+    "This node is cut off: believe the others",
+    "us: this node hears none of the other 2",
+  ],
   ["a region is down", world([region("a", down), region("b")], [service("www", ["b"])]), [], "a is down", "Users are sent to b."],
   [
     "a name that only a run can move is named",

@@ -30,6 +30,8 @@ export function headline(s: Status, runs: readonly ExecutionSummary[] = []): Hea
       detail: "Describe regions and services in the configuration file; this page fills itself.",
     };
   }
+  // A node that is cut off sees the world through a wall: that comes before what it sees.
+  if (s.standpoint?.us) return { tone: "unknown", sentence: "This node is cut off: believe the others", detail: s.standpoint.sentence };
   if (down.length === s.regions.length) return { tone: "down", sentence: "Every region is down", detail };
   if (down.length > 0) return { tone: "down", sentence: `${list(down)} ${is(down)} down`, detail };
   if (critical.length > 0) {

@@ -134,6 +134,22 @@ func (w *World) AwaitNode(ctx context.Context, n *Node) error {
 	})
 }
 
+// AwaitReady returns once a node that was started again answers people and
+// can be asked for decisions, whatever it thinks of the world.
+func (w *World) AwaitReady(ctx context.Context, n *Node) error {
+	c, err := w.Client(n, w.Ada)
+	if err != nil {
+		return err
+	}
+	return w.await(ctx, n.child.Load(), n.Name, func(ctx context.Context) error {
+		status, err := client.Get[openapi.Status](c.GetStatus(ctx))
+		if err == nil && !status.Store.Reachable {
+			err = fmt.Errorf("%s does not reach its store yet", n.Name)
+		}
+		return err
+	})
+}
+
 // answers checks that the node sends the people of every region to the shop
 // next door.
 func (w *World) answers(ctx context.Context, n *Node) error {

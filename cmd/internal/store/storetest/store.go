@@ -27,6 +27,9 @@ func Store(t *testing.T, open func(*testing.T) store.KV) {
 		{"a fleet takes nothing away from a writer or from a run", retainsWhatIsInUse},
 		{"a store that is begun anew goes on from what its node remembers", beginsFromMemory},
 		{"a database that was emptied is begun anew", beginsAgain},
+		{"a new incarnation keeps all but what was before it", recovers},
+		{"a store of the past decides nothing", pastDecidesNothing},
+		{"a bundle is entered once and ended once", entersGlass},
 		{"an override conflicts with one that is in force", overrideConflicts},
 		{"what is foretold is what is decided", foretells},
 		{"nothing automatic takes out a second region", secondRegion},
@@ -42,6 +45,11 @@ func Store(t *testing.T, open func(*testing.T) store.KV) {
 		{"what is written past the chain is found", tampering},
 		{"an answer that was lost is found again", lostAnswers},
 		{"tokens are kept without their secrets", tokens},
+		{"a snapshot is of one moment while people decide", snapshotOfOneMoment},
+		{"a backup that is restored brings back nothing old", restoresNothingOld},
+		{"a restored run waits for a person", restoredRunWaits},
+		{"a backup is restored into an empty store, once", restoresOnce},
+		{"nobody begins a store that is being restored", nobodyBeginsMeanwhile},
 		{"watchers see the newest, and the slow ones miss only what is old", watching},
 	}
 	for _, tt := range tests {

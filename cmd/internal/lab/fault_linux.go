@@ -90,6 +90,30 @@ func (l *Lab) Kill(which ...*Region) End {
 	}
 }
 
+// Restart kills all nodes at once and starts them at once. Nobody can be
+// answered until the first of them is back; it returns how long that took.
+func (l *Lab) Restart(ctx context.Context) (dark time.Duration, err error) {
+	l.History.Note("all nodes are killed and started at once")
+	for _, r := range l.Regions {
+		r.Node.Kill()
+	}
+	began := time.Now()
+	for _, r := range l.Regions {
+		err = errors.Join(err, r.Node.Start())
+	}
+	for err == nil {
+		for _, r := range l.Regions {
+			if l.Knows(ctx, r.Node, Name) {
+				return time.Since(began), nil
+			}
+		}
+		if time.Since(began) > time.Minute {
+			err = errors.New("no node answers a minute after all were started")
+		}
+	}
+	return 0, err
+}
+
 // Shut closes shops.
 func (l *Lab) Shut(which ...*Region) End {
 	for _, r := range which {

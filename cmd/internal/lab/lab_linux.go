@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,7 +12,9 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/cmd/internal/demo/lookup"
 	"fairlead/cmd/internal/identity"
+	"fairlead/cmd/internal/lab/slowdisk"
 	"fairlead/cmd/internal/lab/wire"
 	"fairlead/regions"
 )
@@ -33,6 +36,8 @@ type Settings struct {
 type Lab struct {
 	Settings
 	Net      *wire.Network
+	disks    []io.Closer // under data directories
+	slow     *slowdisk.Disk
 	Regions  []*Region
 	Outside  *wire.Place
 	Observer *Observer
@@ -63,7 +68,7 @@ func New(ctx context.Context, s Settings) (*Lab, error) {
 	l.Observer = &Observer{Name: Name, Dial: l.Outside.Dial, Rate: s.Rate, Allowed: s.Allowed, History: l.History}
 	for i, name := range names {
 		r := &Region{Name: name, Place: l.Net.Places[i], lab: l}
-		r.Node = &Node{Name: fmt.Sprintf("node-%d", i+1), Dir: filepath.Join(s.Dir, fmt.Sprintf("node-%d", i+1)), Program: s.Program, place: r.Place}
+		r.Node = &Node{Name: fmt.Sprintf("node-%d", i+1), Dir: filepath.Join(s.Dir, fmt.Sprintf("node-%d", i+1)), Program: s.Program, place: r.Place, host: 1}
 		l.Regions = append(l.Regions, r)
 		l.Observer.Servers = append(l.Observer.Servers, r.Node.DNS())
 	}
@@ -75,6 +80,9 @@ func New(ctx context.Context, s Settings) (*Lab, error) {
 
 func (l *Lab) begin(ctx context.Context) error {
 	if err := l.configure(); err != nil {
+		return err
+	}
+	if err := l.insertDisks(); err != nil {
 		return err
 	}
 	for _, r := range l.Regions {
@@ -105,7 +113,7 @@ func (l *Lab) configure() error {
 		if err := l.Write(r.Node, "shop.zone", zone); err != nil {
 			return err
 		}
-		if err := l.Write(r.Node, "fairlead.yaml", l.configuration(r)); err != nil {
+		if err := l.Write(r.Node, "fairlead.yaml", l.configuration(r, r.Node.Name, r.Place.Host(1))); err != nil {
 			return err
 		}
 	}
@@ -121,18 +129,17 @@ func (l *Lab) Write(n *Node, file, text string) error {
 	return os.Rename(path+".new", path)
 }
 
-func (l *Lab) configuration(r *Region) string {
+func (l *Lab) configuration(r *Region, name string, host netip.Addr) string {
 	var peers, endpoints, order []string
 	for _, other := range l.Regions {
 		host := other.Place.Host(1)
-		if other != r {
+		if other.Node.Name != name {
 			peers = append(peers, fmt.Sprintf("    %s: {region: %s, feed: %q, peer: %q, client: %q}", other.Node.Name, other.Name,
 				netip.AddrPortFrom(host, 8471), netip.AddrPortFrom(host, 8473), netip.AddrPortFrom(host, 8474)))
 		}
 		endpoints = append(endpoints, fmt.Sprintf("%s: [%s]", other.Name, other.Shop()))
 		order = append(order, other.Name)
 	}
-	host := r.Place.Host(1)
 	return fmt.Sprintf(`node:
   name: %s
   region: %s
@@ -158,7 +165,7 @@ services:
     policy: {kind: failover, order: [%s]}
     endpoints: {%s}
 %szones: {shop.example: shop.zone}
-`, r.Node.Name, r.Name, netip.AddrPortFrom(host, 53), netip.AddrPortFrom(host, 8471), netip.AddrPortFrom(host, 8473), netip.AddrPortFrom(host, 8474),
+`, name, r.Name, netip.AddrPortFrom(host, 53), netip.AddrPortFrom(host, 8471), netip.AddrPortFrom(host, 8473), netip.AddrPortFrom(host, 8474),
 		strings.Join(peers, "\n"), strings.Join(order, ", "), strings.Join(endpoints, ", "), strings.Join(order, ", "), strings.Join(endpoints, ", "), l.Services)
 }
 
@@ -222,5 +229,15 @@ func (l *Lab) Close() error {
 		r.Node.Kill()
 		r.Shut()
 	}
-	return l.Net.Close()
+	var errs []error
+	for _, d := range l.disks {
+		errs = append(errs, d.Close())
+	}
+	return errors.Join(append(errs, l.Net.Close())...)
+}
+
+// Knows reports whether a node answers a name with an address.
+func (l *Lab) Knows(ctx context.Context, n *Node, name string) bool {
+	a, err := lookup.Resolver{Servers: []netip.AddrPort{n.DNS()}, Dial: l.Outside.Dial}.Lookup(ctx, name)
+	return err == nil && len(a.Addresses) > 0
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fairlead/cmd/internal/lab"
+	"fairlead/cmd/internal/lab/clock"
 	"fairlead/cmd/internal/lab/wire"
 )
 
@@ -25,6 +26,9 @@ const (
 	healing = 90 * time.Second
 )
 
+// ahead is the program whose clock is off. It is built once.
+var ahead string
+
 // scenario is a fault that is held for a while, and what must be so besides
 // what always must.
 type scenario struct {
@@ -33,6 +37,9 @@ type scenario struct {
 	begin func(context.Context, *lab.Lab) (lab.End, error)
 	// meanwhile is asked towards the end of the fault.
 	meanwhile func(context.Context, *lab.Lab) error
+	// dark is true where no node lives for a moment: who asks then cannot be
+	// answered by anybody, and only what is answered is judged.
+	dark bool
 }
 
 func region(l *lab.Lab, name string) *lab.Region {
@@ -88,6 +95,30 @@ var scenarios = []scenario{
 		}
 		return l.Freeze(leader)
 	}, meanwhile: answers("us-east")},
+	{name: "a disk is full", hold: 6 * time.Second, begin: func(_ context.Context, l *lab.Lab) (lab.End, error) { return l.Fill() }, meanwhile: answers("us-east")},
+	{name: "fsync stalls for 5 s, and a shop dies", hold: 5 * time.Second, begin: func(_ context.Context, l *lab.Lab) (lab.End, error) {
+		return all(l.Stall(), l.Shut(region(l, "us-east"))), nil
+	}, meanwhile: answers("eu-central")},
+	{name: "the leader's clock is ten minutes ahead, and a shop dies", hold: 8 * time.Second, begin: func(ctx context.Context, l *lab.Lab) (lab.End, error) {
+		leader, err := l.Leader(ctx)
+		if err != nil {
+			return nil, err
+		}
+		clock, err := l.Skew(leader, ahead, 10*time.Minute, clock.Variable)
+		if err != nil {
+			return nil, err
+		}
+		return all(clock, l.Shut(region(l, "us-east"))), nil
+	}, meanwhile: answers("eu-central")},
+	{name: "two nodes have one name", hold: 5 * time.Second, begin: func(_ context.Context, l *lab.Lab) (lab.End, error) {
+		return l.Impostor(region(l, "eu-central"), region(l, "ap-south"))
+	}, meanwhile: answers("us-east")},
+	{name: "all nodes restart at once", hold: 2 * time.Second, dark: true, begin: func(ctx context.Context, l *lab.Lab) (lab.End, error) {
+		dark, err := l.Restart(ctx)
+		l.History.Note("the first node answers %v after all were started", dark.Round(time.Millisecond))
+		return all(), err
+	}, meanwhile: answers("us-east")},
+	{name: "100,000 names arrive at once", hold: time.Second, begin: func(ctx context.Context, l *lab.Lab) (lab.End, error) { return l.Names(ctx, 100_000) }, meanwhile: answers("us-east")},
 	{name: "all shops fail at once", hold: 6 * time.Second, begin: func(_ context.Context, l *lab.Lab) (lab.End, error) {
 		return l.Shut(l.Regions...), nil
 	}, meanwhile: alarmed},
@@ -136,6 +167,10 @@ func build(t *testing.T) string {
 		t.Skip(why)
 	}
 	path := filepath.Join(t.TempDir(), "fairlead")
+	if err := clock.Build("fairlead/cmd/fairlead", path+"-ahead"); err != nil {
+		t.Fatal(err)
+	}
+	ahead = path + "-ahead"
 	if out, err := exec.Command("go", "build", "-o", path, "fairlead/cmd/fairlead").CombinedOutput(); err != nil {
 		t.Fatalf("build the program: %v: %s", err, out)
 	}
@@ -204,6 +239,9 @@ func play(t *testing.T, l *lab.Lab, s scenario) {
 	seen := l.History.Tally(from)
 	t.Logf("%-40s %9d %10d %6d %8d %8.2f s %6.1f s", s.name, seen.Questions, seen.Unanswered, seen.Wrong, seen.Retried,
 		seen.LastLate.Seconds(), (l.History.Now() - ended).Seconds())
+	if s.dark {
+		seen.Unanswered = 0
+	}
 	if seen.Unanswered > 0 || seen.Wrong > 0 || seen.Questions == 0 {
 		t.Errorf("%+v; want every question answered, and right", seen)
 	}

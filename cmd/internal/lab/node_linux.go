@@ -24,6 +24,7 @@ type Node struct {
 	Program string
 	Env     []string // beside this process's own
 
+	host    int // which of the place's hosts it is
 	place   *wire.Place
 	command *exec.Cmd
 	ended   chan struct{}
@@ -31,7 +32,7 @@ type Node struct {
 }
 
 // DNS returns where it answers.
-func (n *Node) DNS() netip.AddrPort { return netip.AddrPortFrom(n.place.Host(1), 53) }
+func (n *Node) DNS() netip.AddrPort { return netip.AddrPortFrom(n.place.Host(n.host), 53) }
 
 // Start starts the process. It returns at once.
 func (n *Node) Start() error {

@@ -9,9 +9,9 @@ LDFLAGS := -s -w -X fairlead/cmd/internal/version.Version=$(VERSION)
 CONSOLE := $(shell find api/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 # Packages whose tests start whole worlds of processes and hold them to bounds in time: one after another, with nothing beside them.
-WORLDS := ^fairlead/cmd/(internal/(daemon|demo|manual)|fairlead)
+WORLDS := ^fairlead/cmd/(internal/(daemon|demo|lab|manual)|fairlead)
 
-.PHONY: build demo test lint bench fuzz clean
+.PHONY: build demo test chaos soak lint bench fuzz clean
 
 build: bin/fairlead ## bin/fairlead, with its console
 
@@ -30,7 +30,7 @@ api/console/dist/index.html: $(CONSOLE)
 	@touch $@
 
 test: ## everything, the race detector on, with real databases and a real browser
-	@.ci/needs go node postgres chromium dig knot nsd bind9
+	@.ci/needs go node postgres chromium dig knot nsd bind9 ip
 	@$(MAKE) --no-print-directory build lint
 	cd api/console && npm run --silent check && npm run --silent types:check && npm run --silent test
 	@export FAIRLEAD_REQUIRE_ALL=1; walked=$$(mktemp); trap 'rm -f "$$walked"' EXIT; { \
@@ -39,6 +39,17 @@ test: ## everything, the race detector on, with real databases and a real browse
 	  wait $$browser || { failed=1; echo '{"Action":"fail","Package":"api/console, in a browser"}'; }; cat "$$walked"; \
 	  go test -race -json -timeout 15m -p 1 $$(go list ./... | grep -E '$(WORLDS)') || failed=1; \
 	  exit $${failed:-0}; } | go run .ci/summary.go
+
+CHAOS ?= 5m
+chaos: ## faults in an order by chance, for CHAOS (5m); the seed is printed, FAIRLEAD_LAB_SEED draws it again. Needs root
+	@.ci/needs go ip
+	FAIRLEAD_REQUIRE_ALL=1 FAIRLEAD_CHAOS=$(CHAOS) go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./cmd/internal/lab
+
+SOAK ?= 3h
+GONE ?= 1h
+soak: ## GONE (1h) without a quorum, then chaos for SOAK (3h). Needs root
+	@.ci/needs go ip
+	FAIRLEAD_REQUIRE_ALL=1 FAIRLEAD_QUORUM_GONE=$(GONE) FAIRLEAD_CHAOS=$(SOAK) go test -count=1 -v -timeout 0 -run '^(TestAnswersOutliveTheQuorum|TestChaos)$$' ./cmd/internal/lab
 
 lint: ## formatting, vet, and that what is generated is current
 	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$bad" ] || { echo "run gofmt -w on: $$bad"; exit 1; }

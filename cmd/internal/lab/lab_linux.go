@@ -196,6 +196,10 @@ func (l *Lab) unrest(ctx context.Context) string {
 				return fmt.Sprintf("%s does not see %s confirmed", r.Node.Name, other.Name)
 			}
 		}
+		// A node that has no configuration yet has nothing to be upset about.
+		if len(st.Regions) != len(l.Regions) || len(st.Nodes) != len(l.Regions) {
+			return fmt.Sprintf("%s knows %d regions and %d nodes, want %d of each", r.Node.Name, len(st.Regions), len(st.Nodes), len(l.Regions))
+		}
 		for _, region := range st.Regions {
 			if region.Effective != "up" || region.Latched || region.Held {
 				return fmt.Sprintf("%s says that %s is %s: %s", r.Node.Name, region.Id, region.Effective, region.Because)

@@ -9,12 +9,9 @@ LDFLAGS := -s -w -X fairlead/cmd/internal/version.Version=$(VERSION)
 CONSOLE := $(shell find api/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 # Packages whose tests start whole worlds of processes and hold them to bounds in time: one after another, with nothing beside them.
-WORLDS := ^fairlead/cmd/(internal/(daemon|demo|manual)|fairlead)
+WORLDS := ^fairlead/cmd/(internal/(daemon|demo|lab|manual)|fairlead)
 
-# How long `make chaos` goes on.
-CHAOS ?= 10m
-
-.PHONY: build demo test lint bench fuzz chaos clean
+.PHONY: build demo test chaos soak lint bench fuzz clean
 
 build: bin/fairlead ## bin/fairlead, with its console
 
@@ -33,7 +30,7 @@ api/console/dist/index.html: $(CONSOLE)
 	@touch $@
 
 test: ## everything, the race detector on, with real databases and a real browser
-	@.ci/needs go node postgres chromium dig knot nsd bind9
+	@.ci/needs go node postgres chromium dig knot nsd bind9 ip
 	@$(MAKE) --no-print-directory build lint
 	cd api/console && npm run --silent check && npm run --silent types:check && npm run --silent test
 	@export FAIRLEAD_REQUIRE_ALL=1; walked=$$(mktemp); trap 'rm -f "$$walked"' EXIT; { \
@@ -44,15 +41,24 @@ test: ## everything, the race detector on, with real databases and a real browse
 	  go test -json -run TestHistories ./cmd/internal/sim || failed=1; \
 	  exit $${failed:-0}; } | go run .ci/summary.go
 
+CHAOS ?= 5m
+chaos: ## random histories in a simulation, then faults in an order by chance in three real regions, each for CHAOS (5m), with printed seeds. Needs root
+	@.ci/needs go ip
+	go test -count=1 -timeout 0 -v -run TestHistories ./cmd/internal/sim -for $(CHAOS)
+	FAIRLEAD_REQUIRE_ALL=1 FAIRLEAD_CHAOS=$(CHAOS) go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./cmd/internal/lab
+
+SOAK ?= 3h
+GONE ?= 1h
+soak: ## GONE (1h) without a quorum, then chaos for SOAK (3h). Needs root
+	@.ci/needs go ip
+	FAIRLEAD_REQUIRE_ALL=1 FAIRLEAD_QUORUM_GONE=$(GONE) FAIRLEAD_CHAOS=$(SOAK) go test -count=1 -v -timeout 0 -run '^(TestAnswersOutliveTheQuorum|TestChaos)$$' ./cmd/internal/lab
+
 lint: ## formatting, vet, and that what is generated is current
 	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$bad" ] || { echo "run gofmt -w on: $$bad"; exit 1; }
 	go vet ./...
 
 bench: ## the project's own benchmarks
 	go test -run '^$$' -bench . -benchmem ./regions/... ./dns/... ./cmd/internal/store/... ./cmd/internal/sim
-
-chaos: ## random faults, from seeds that are printed, for CHAOS=10m
-	go test -count=1 -timeout 0 -v -run TestHistories ./cmd/internal/sim -for $(CHAOS)
 
 fuzz: ## each fuzzer for a minute
 	@go list -f '{{.Dir}}' ./... | while read -r dir; do \

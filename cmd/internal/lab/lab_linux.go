@@ -134,8 +134,8 @@ func (l *Lab) configuration(r *Region, name string, host netip.Addr) string {
 	for _, other := range l.Regions {
 		host := other.Place.Host(1)
 		if other.Node.Name != name {
-			peers = append(peers, fmt.Sprintf("    %s: {region: %s, feed: %q, peer: %q, client: %q}", other.Node.Name, other.Name,
-				netip.AddrPortFrom(host, 8471), netip.AddrPortFrom(host, 8473), netip.AddrPortFrom(host, 8474)))
+			peers = append(peers, fmt.Sprintf("    %s: {region: %s, feed: %q, peer: %q}", other.Node.Name, other.Name,
+				netip.AddrPortFrom(host, 8471), netip.AddrPortFrom(host, 8473)))
 		}
 		endpoints = append(endpoints, fmt.Sprintf("%s: [%s]", other.Name, other.Shop()))
 		order = append(order, other.Name)
@@ -147,7 +147,7 @@ func (l *Lab) configuration(r *Region, name string, host netip.Addr) string {
   certificates: certs
   dns: {listen: [%q]}
   feed: {listen: %q}
-  store: {peer: %q, client: %q}
+  store: {peer: %q}
   peers:
 %s
 regions: {us-east: {}, eu-central: {}, ap-south: {}}
@@ -165,7 +165,7 @@ services:
     policy: {kind: failover, order: [%s]}
     endpoints: {%s}
 %szones: {shop.example: shop.zone}
-`, name, r.Name, netip.AddrPortFrom(host, 53), netip.AddrPortFrom(host, 8471), netip.AddrPortFrom(host, 8473), netip.AddrPortFrom(host, 8474),
+`, name, r.Name, netip.AddrPortFrom(host, 53), netip.AddrPortFrom(host, 8471), netip.AddrPortFrom(host, 8473),
 		strings.Join(peers, "\n"), strings.Join(order, ", "), strings.Join(endpoints, ", "), strings.Join(order, ", "), strings.Join(endpoints, ", "), l.Services)
 }
 
@@ -202,6 +202,10 @@ func (l *Lab) unrest(ctx context.Context) string {
 			if !other.Confirmed {
 				return fmt.Sprintf("%s does not see %s confirmed", r.Node.Name, other.Name)
 			}
+		}
+		// A node that has no configuration yet has nothing to be upset about.
+		if len(st.Regions) != len(l.Regions) || len(st.Nodes) != len(l.Regions) {
+			return fmt.Sprintf("%s knows %d regions and %d nodes, want %d of each", r.Node.Name, len(st.Regions), len(st.Nodes), len(l.Regions))
 		}
 		for _, region := range st.Regions {
 			if region.Effective != "up" || region.Latched || region.Held {

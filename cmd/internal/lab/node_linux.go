@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,8 +25,10 @@ type Node struct {
 	Program string
 	Env     []string // beside this process's own
 
-	host    int // which of the place's hosts it is
-	place   *wire.Place
+	host  int // which of the place's hosts it is
+	place *wire.Place
+
+	mu      sync.Mutex // guards all below: the clerk looks while faults come and go
 	command *exec.Cmd
 	ended   chan struct{}
 	log     *os.File
@@ -36,6 +39,8 @@ func (n *Node) DNS() netip.AddrPort { return netip.AddrPortFrom(n.place.Host(n.h
 
 // Start starts the process. It returns at once.
 func (n *Node) Start() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	log, err := os.OpenFile(filepath.Join(n.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -57,6 +62,8 @@ func (n *Node) Start() error {
 
 // Kill ends the process as a power cut does, and returns once it has ended.
 func (n *Node) Kill() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.command == nil {
 		return
 	}
@@ -68,6 +75,8 @@ func (n *Node) Kill() {
 
 // Runs reports whether the process lives.
 func (n *Node) Runs() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.command == nil {
 		return false
 	}
@@ -80,10 +89,19 @@ func (n *Node) Runs() bool {
 }
 
 // Freeze stops the process in the middle of whatever it does, until Thaw.
-func (n *Node) Freeze() error { return n.command.Process.Signal(syscall.SIGSTOP) }
+func (n *Node) Freeze() error { return n.signal(syscall.SIGSTOP) }
 
 // Thaw lets it go on. It does not know that time has passed.
-func (n *Node) Thaw() error { return n.command.Process.Signal(syscall.SIGCONT) }
+func (n *Node) Thaw() error { return n.signal(syscall.SIGCONT) }
+
+func (n *Node) signal(s os.Signal) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.command == nil {
+		return fmt.Errorf("signal %s: it does not run", n.Name)
+	}
+	return n.command.Process.Signal(s)
+}
 
 // Call returns a client of its API, which it offers on its own loopback only.
 func (n *Node) Call(limit time.Duration) (*client.Client, error) {

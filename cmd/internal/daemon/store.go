@@ -31,8 +31,8 @@ func (n *Node) openStore() error {
 		return err
 	}
 	restoring := n.findPending()
-	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: n.decided, Superseded: n.superseded, Epochs: n.heardEpochs,
-		Restoring: restoring, Log: n.log})
+	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: n.decided, Superseded: n.superseded, Recovering: func() bool { return n.recovering.pending() },
+		Epochs: n.heardEpochs, Restoring: restoring, Log: n.log})
 	if kept != nil {
 		n.newest.Store(kept)
 	}

@@ -35,6 +35,9 @@ func (p picture) View(context.Context) (api.View, error) {
 }
 
 func (n *Node) storeStatus() openapi.StoreStatus {
+	if n.following != nil {
+		return n.storeElsewhere()
+	}
 	st := n.store.Status()
 	return openapi.StoreStatus{Reachable: st.Reachable, Leader: n.leader.Load(), Since: st.Since.UTC(), Problem: st.Problem}
 }
@@ -142,6 +145,7 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 	if b := n.setBack.Load(); b != nil {
 		raise("set-back", regions.Critical, "store", "restore the newest backup of the store; if the store is right, stop this node, move decided and memory.json out of its data directory, and start it again", b.at, "%s", b.text)
 	}
+	out = append(out, n.followAlarms(now)...)
 	if text, since, any := n.troubles.sentence(); any {
 		raise("disk", regions.Critical, "node "+string(n.settings.Name), "give the data directory room; until then a restart would begin with older decisions", since, "%s", text)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"fairlead/api/auth"
 	"fairlead/api/openapi"
 	"fairlead/cmd/internal/alpn"
 	"fairlead/cmd/internal/config"
@@ -172,6 +173,16 @@ func (n *Node) followAlarms(now time.Time) (out []regions.Alarm) {
 		}
 	}
 	return out
+}
+
+// tokenStore returns where tokens are kept beside the tokens file. They do not
+// travel with what is decided: a node that decides nothing knows those of its
+// own file, and lets nobody do what could be abused.
+func (n *Node) tokenStore() auth.Store {
+	if n.following != nil {
+		return nil
+	}
+	return n.store
 }
 
 // elsewhere is the store of a node that has none. It says who has.

@@ -294,7 +294,7 @@ func (n *Node) openDoor() error {
 		return err
 	}
 	loopback := api.IsLoopback(listener.Addr())
-	n.gate = auth.NewGate(file, n.store, loopback, n.log)
+	n.gate = auth.NewGate(file, n.tokenStore(), loopback, n.log)
 	parts := api.Parts{
 		Overview: picture{n}, Explainer: explainer{n}, Overrider: acts{n}, Freezer: acts{n}, Library: runs{n}, Runs: runs{n}, Commander: runs{n},
 		Auditor: record{n}, Historian: record{n}, Configuration: settings{n}, Readiness: settings{n},

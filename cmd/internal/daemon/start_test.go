@@ -142,8 +142,8 @@ func TestTwoNodesDoNotShareADataDirectory(t *testing.T) {
 var withPeer = []string{"  data_dir: data\n", `  data_dir: data
   certificates: certs
   feed: {listen: "HOST:8471"}
-  store: {peer: "HOST:8473", client: "HOST:8474"}
-  peers: {node-2: {region: eu-central, feed: "127.0.0.2:1", peer: "127.0.0.2:1", client: "127.0.0.2:1"}}
+  store: {peer: "HOST:8473"}
+  peers: {node-2: {region: eu-central, feed: "127.0.0.2:1", peer: "127.0.0.2:1"}}
 `}
 
 func issue(t *testing.T, p *place) { t.Helper(); issueTo(t, p, "node-1") }

@@ -108,10 +108,16 @@ func (s *Server) set(d *regions.Decided) error {
 		return fault.Invalidf("decided state", "is %d MiB and does not fit into a message, at most %d: nodes without the control role keep what they have", next.mark.Bytes>>20, maxState>>20).
 			Do("serve large zones from another server")
 	}
+	s.put(next)
+	return nil
+}
+
+// put makes next what is announced, unless it is not newer.
+func (s *Server) put(next state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.states); n > 0 && next.mark.Version().Compare(s.states[n-1].mark.Version()) <= 0 {
-		return nil
+		return
 	}
 	s.states = append(s.states, next)
 	size := 0
@@ -125,7 +131,6 @@ func (s *Server) set(d *regions.Decided) error {
 	clear(s.packed)
 	close(s.changed)
 	s.changed = make(chan struct{})
-	return nil
 }
 
 // current returns the newest mark, and what is closed when it is not that any

@@ -367,9 +367,7 @@ func TestTwoPublishersRacingAreNeverOlderAndNeverEmpty(t *testing.T) {
 					servers[i].init()
 				}
 				at[i] = next
-				if err := servers[i].set(all[next]); err != nil {
-					t.Fatal(err)
-				}
+				servers[i].put(states[next])
 			case 1, 2: // the node asks for whatever is there
 				base, err := f.baseNow()
 				if err != nil {

@@ -148,8 +148,8 @@ func (n *Node) followAlarms(now time.Time) (out []regions.Alarm) {
 			Sentence: fmt.Sprintf("node %s does not serve the newest generation: %s", node, why), Remedy: "mend the configuration; the node keeps the last good one"})
 	}
 	if n.following != nil {
-		if why := n.following.Refused(); why != "" {
-			refused(n.settings.Name, why, now)
+		if why, since := n.following.Refused(); why != "" {
+			refused(n.settings.Name, why, since)
 		}
 		seen := n.following.Seen()
 		for _, node := range slices.Sorted(maps.Keys(seen)) {

@@ -12,7 +12,9 @@ import (
 // before anything depends on it; everything else is taken.
 func TestADecidedStateThatWouldEmptyTheAnswersIsRefused(t *testing.T) {
 	load := func(text string) *regions.Fleet {
-		path := t.TempDir() + "/fairlead.yaml"
+		dir := t.TempDir()
+		path := dir + "/fairlead.yaml"
+		put(t, dir+"/shop.zone", "$TTL 300\n@ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.53\n")
 		put(t, path, text)
 		c, err := config.Load(path)
 		if err != nil {
@@ -20,7 +22,7 @@ func TestADecidedStateThatWouldEmptyTheAnswersIsRefused(t *testing.T) {
 		}
 		return c.Fleet
 	}
-	good := load("regions: {a: {}, b: {}}\nservices:\n  www:\n    name: www.shop.example\n    check: {kind: tcp, port: 80}\n    policy: {kind: failover, order: [a, b]}\n    endpoints: {a: [127.0.0.1], b: [127.0.0.2]}\n")
+	good := load("regions: {a: {}, b: {}}\nservices:\n  www:\n    name: www.shop.example\n    check: {kind: tcp, port: 80}\n    policy: {kind: failover, order: [a, b]}\n    endpoints: {a: [127.0.0.1], b: [127.0.0.2]}\nzones: {shop.example: shop.zone}\n")
 	bare := load("regions: {a: {}, b: {}}")
 	broken := *good
 	broken.Services = append([]regions.Service(nil), good.Services...)

@@ -64,6 +64,7 @@ type Seen struct {
 type refusal struct {
 	mark   Mark
 	reason string
+	since  time.Time // when it first was
 	until  time.Time // when it is tried again
 }
 
@@ -101,16 +102,16 @@ func (c *Client) Seen() map[regions.NodeID]Seen {
 	return out
 }
 
-// Refused returns why the newest state that was sent is not served; empty if
-// it is.
-func (c *Client) Refused() string {
+// Refused returns why the newest state that was sent is not served, and since
+// when; empty if it is.
+func (c *Client) Refused() (why string, since time.Time) {
 	have := versionOf(c.Have())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refused.reason == "" || c.refused.mark.Version().Compare(have) <= 0 {
-		return ""
+		return "", time.Time{}
 	}
-	return c.refused.reason
+	return c.refused.reason, c.refused.since
 }
 
 func versionOf(d *regions.Decided) replica.Version {
@@ -299,7 +300,7 @@ func (t *talk) newest(payload []byte) error {
 func (t *talk) report(now time.Time) error {
 	c := t.client
 	r := c.Report()
-	if why := c.Refused(); why != "" {
+	if why, _ := c.Refused(); why != "" {
 		r.Refused = why
 	}
 	if !t.last.IsZero() && now.Sub(t.last) < reportAt && r.Generation == t.told.Generation && r.Incarnation == t.told.Incarnation && r.Hash == t.told.Hash {
@@ -359,7 +360,12 @@ func (c *Client) take(next state, d *regions.Decided) error {
 	case fault.Is(err, fault.Conflict): // it is not newer by now
 		return err
 	case err != nil:
-		c.refused = refusal{next.mark, err.Error(), time.Now().Add(retryRefused/2 + rand.N(retryRefused/2))}
+		now := time.Now()
+		since := now
+		if c.refused.mark == next.mark {
+			since = c.refused.since
+		}
+		c.refused = refusal{next.mark, err.Error(), since, now.Add(retryRefused/2 + rand.N(retryRefused/2))}
 		return &refusedState{err}
 	}
 	c.base, c.refused = next, refusal{}

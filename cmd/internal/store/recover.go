@@ -148,15 +148,3 @@ func (s *Store) keysChange(ctx context.Context, old head, fleet *regions.Fleet) 
 	}
 	return "", nil
 }
-
-// IncarnationOf reads the incarnation that a database is in; 0 if it is empty.
-func IncarnationOf(ctx context.Context, kv KV) (incarnation uint64, err error) {
-	page, err := kv.Range(ctx, Query{Span: Key(incarnationKey)})
-	if err != nil {
-		return 0, err
-	}
-	if p, ok := page.One(); ok {
-		err = parse(p, &incarnation)
-	}
-	return incarnation, err
-}

@@ -309,7 +309,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.spread(d)
 	}
 	loops := []func(context.Context) error{
-		n.judge.Run, n.publisher.Run, n.remember, n.runStore, n.store.Run, n.follow, n.equip, n.keep, n.reloads,
+		n.judge.Run, n.publisher.Run, n.remember, n.runStore, n.store.Run, n.follow, n.equip, n.keep, n.reloads, renewals(n.id, renewalEvery, n.log),
 		forever(n.followLeader), forever(n.publishEntries), forever(n.publishHistory),
 		func(ctx context.Context) error { return n.api.Run(ctx, n.apiListener) },
 	}

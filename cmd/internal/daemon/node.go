@@ -338,7 +338,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.spread(d)
 	}
 	loops := []func(context.Context) error{
-		n.judge.Run, n.publisher.Run, n.remember, n.equip, n.keep, n.reloads, forever(n.watchGlass), forever(n.publishHistory),
+		n.judge.Run, n.publisher.Run, n.remember, n.equip, n.keep, n.reloads, renewals(n.id, renewalEvery, n.log), forever(n.watchGlass), forever(n.publishHistory),
 		func(ctx context.Context) error { return n.api.Run(ctx, n.apiListener) },
 	}
 	if n.settings.Has(config.Probe) {

@@ -130,7 +130,7 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 			n.source.now().LoadedAt, "the fleet in this node's files is not the one in force")
 	}
 	if s := n.id.ExpirySoon(now); s != "" {
-		raise("certificate", regions.Critical, "node "+string(n.settings.Name), "issue a new one with fairlead certs", n.id.Expires.Add(-30*24*time.Hour), "%s", s)
+		raise("certificate", regions.Critical, "node "+string(n.settings.Name), "issue a new one with fairlead certs", n.id.Expires().Add(-30*24*time.Hour), "%s", s)
 	}
 	heard := n.peersHeard()
 	for _, node := range v.Nodes {

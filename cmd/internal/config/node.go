@@ -38,10 +38,9 @@ type Node struct {
 	NSID       string
 	FeedListen string
 
-	StorePeer   string   // host:port for other members of the embedded store
-	StoreClient string   // host:port for nodes without the control role
-	Etcd        []string // URLs of an external store instead
-	EtcdCA      string   // file
+	StorePeer string   // host:port for other members of the embedded store
+	Etcd      []string // URLs of an external store instead, for control nodes
+	EtcdCA    string   // file
 
 	Backup Backup
 
@@ -64,7 +63,6 @@ type Peer struct {
 	Roles  []Role
 	Feed   string // host:port
 	Peer   string // host:port of its store member
-	Client string // host:port of its store for clients
 }
 
 // Has reports whether the node plays a role.
@@ -75,19 +73,18 @@ func (p Peer) Has(r Role) bool { return slices.Contains(p.Roles, r) }
 
 // Ports that a node listens on unless told otherwise, all of them on loopback.
 const (
-	DefaultAPI         = "127.0.0.1:8470"
-	DefaultDNS         = "127.0.0.1:53"
-	DefaultFeed        = "127.0.0.1:8471"
-	DefaultStorePeer   = "127.0.0.1:8473"
-	DefaultStoreClient = "127.0.0.1:8474"
+	DefaultAPI       = "127.0.0.1:8470"
+	DefaultDNS       = "127.0.0.1:53"
+	DefaultFeed      = "127.0.0.1:8471"
+	DefaultStorePeer = "127.0.0.1:8473"
 )
 
 func defaultNode() Node {
 	return Node{
 		Name: "node-1", Roles: Roles(), DataDir: "/var/lib/fairlead",
 		APIListen: DefaultAPI, DNSListen: []string{DefaultDNS}, FeedListen: DefaultFeed,
-		StorePeer: DefaultStorePeer, StoreClient: DefaultStoreClient,
-		Backup: Backup{Every: 24 * time.Hour, Keep: 14},
+		StorePeer: DefaultStorePeer,
+		Backup:    Backup{Every: 24 * time.Hour, Keep: 14},
 	}
 }
 
@@ -120,7 +117,6 @@ func (l *loader) node(t *tree, n ast.Node, path string) {
 		"store": func(n ast.Node, p string) {
 			t.fields(n, p, map[string]func(ast.Node, string){
 				"peer":    func(n ast.Node, p string) { node.StorePeer = t.hostPort(n, p) },
-				"client":  func(n ast.Node, p string) { node.StoreClient = t.hostPort(n, p) },
 				"etcd":    func(n ast.Node, p string) { node.Etcd = t.strs(n, p) },
 				"etcd_ca": func(n ast.Node, p string) { node.EtcdCA = l.path(t, n, p) },
 			})
@@ -161,7 +157,6 @@ func (l *loader) peer(t *tree, e entry, path string) Peer {
 		"roles":  func(n ast.Node, p string) { peer.Roles = l.roles(t, n, p) },
 		"feed":   func(n ast.Node, p string) { peer.Feed = t.hostPort(n, p) },
 		"peer":   func(n ast.Node, p string) { peer.Peer = t.hostPort(n, p) },
-		"client": func(n ast.Node, p string) { peer.Client = t.hostPort(n, p) },
 	})
 	if peer.Feed == "" {
 		t.problem(e.at, "add feed: host:port", "peer %s has no feed address", e.key)

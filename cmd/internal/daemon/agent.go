@@ -38,5 +38,5 @@ func RunAgent(ctx context.Context, path string, log *slog.Logger) error {
 		return cannotListen("agent", a.Config.Listen, err)
 	}
 	log.Info("agent listens", "address", listener.Addr().String(), "database", c.Database, "region", c.Region)
-	return a.Run(ctx, listener)
+	return together(ctx, renewals(id, renewalEvery, log), func(ctx context.Context) error { return a.Run(ctx, listener) })
 }

@@ -90,7 +90,7 @@ type node struct {
 	name, region string
 	dns, api     string
 	feed         string
-	peer, client string
+	peer         string
 	command      *exec.Cmd
 	log          *os.File
 	config       string
@@ -119,7 +119,7 @@ func newCluster(t *testing.T, port int, store string) *cluster {
 	}
 	for i, region := range threeRegions {
 		n := &node{name: fmt.Sprintf("node-%d", i+1), region: region, dns: address("127.0.0.1"), api: address("127.0.0.1"),
-			feed: address("127.0.0.1"), peer: address("127.0.0.1"), client: address("127.0.0.1")}
+			feed: address("127.0.0.1"), peer: address("127.0.0.1")}
 		request := identity.Request{Node: regions.NodeID(n.name), Hosts: []string{"127.0.0.1"}, Roles: []identity.Role{identity.Control, identity.Probe, identity.DNS}}
 		if err := authority.Issue(filepath.Join(c.dir, n.name, "certs"), request); err != nil {
 			t.Fatal(err)
@@ -130,7 +130,7 @@ func newCluster(t *testing.T, port int, store string) *cluster {
 		var peers strings.Builder
 		for _, p := range c.nodes {
 			if p != n {
-				fmt.Fprintf(&peers, "    %s: {region: %s, feed: %q, peer: %q, client: %q}\n", p.name, p.region, p.feed, p.peer, p.client)
+				fmt.Fprintf(&peers, "    %s: {region: %s, feed: %q, peer: %q}\n", p.name, p.region, p.feed, p.peer)
 			}
 		}
 		n.config = filepath.Join(c.dir, n.name, "fairlead.yaml")
@@ -143,7 +143,7 @@ node:
   api: {listen: %q}
   dns: {listen: [%q]}
   feed: {listen: %q}
-  store: {peer: %q, client: %q%s}
+  store: {peer: %q%s}
   peers:
 %sregions: {us-east: {}, eu-central: {}, ap-south: {}}
 services:
@@ -154,7 +154,7 @@ services:
     policy: {kind: failover, order: [us-east, eu-central, ap-south]}
     endpoints: {us-east: [127.11.0.1], eu-central: [127.21.0.1], ap-south: [127.31.0.1]}
 zones: {shop.example: shop.zone}
-`, n.name, n.region, n.api, n.dns, n.feed, n.peer, n.client, store, peers.String(), port)
+`, n.name, n.region, n.api, n.dns, n.feed, n.peer, store, peers.String(), port)
 		zone := "$TTL 300\n@ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.53\n"
 		for file, content := range map[string]string{n.config: text, filepath.Join(filepath.Dir(n.config), "shop.zone"): zone} {
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {

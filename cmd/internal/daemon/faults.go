@@ -22,6 +22,6 @@ func wrongCertificate(has, wants regions.NodeID) error {
 }
 
 func noControl(node regions.NodeID) error {
-	return fault.Invalidf("node "+string(node), "has no control role and no peer whose store it could use").
-		Do("give a peer with the role control its client: address, or set store.etcd")
+	return fault.Invalidf("node "+string(node), "has no control role and no peer that has, so nobody could tell it what is decided").
+		Do("list the control nodes under node.peers, or give this node the role control")
 }

@@ -137,15 +137,6 @@ func feedPeer(c net.Conn) (regions.NodeID, error) {
 	return node, nil
 }
 
-// listenTLS opens a listener whose connections have shown a certificate.
-func listenTLS(address string, c *tls.Config) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	return tls.NewListener(l, c), nil
-}
-
 // heard is what is known of a peer itself.
 type heard struct {
 	at                      time.Time

@@ -19,18 +19,23 @@ func (n *Node) decided() *regions.Decided { return n.newest.Load() }
 // take makes d what this node goes by, unless it knows a later one. The check
 // and the writing are one step: whoever comes second with something older is
 // refused here and nowhere else. Whoever decides something on this node is
-// answered after it, so that nothing they ask next is answered from before.
-func (n *Node) take(d *regions.Decided) {
+// answered after it, so that nothing they ask next is answered from before. It
+// reports whether d was taken.
+func (n *Node) take(d *regions.Decided) bool {
 	n.taking.Lock()
 	defer n.taking.Unlock()
 	before := n.newest.Load()
 	if !d.Newer(before) || d.Fleet == nil && before != nil && before.Fleet != nil {
-		return // of a store that was begun anew and has no fleet yet: who restarts now must still know one
+		return false // of a store that was begun anew and has no fleet yet: who restarts now must still know one
 	}
 	n.newest.Store(d)
 	n.noteKeys(before, d)
+	if n.passing != nil {
+		n.passing.Offer(d)
+	}
 	n.spread(d)
 	offer(n.unkept, d)
+	return true
 }
 
 // spread hands a new decided state to everything that depends on it; to the

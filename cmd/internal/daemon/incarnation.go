@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"fairlead/cmd/internal/store"
 	"fairlead/providers"
 	"fairlead/regions"
 	"fairlead/regions/fault"
@@ -68,7 +67,7 @@ func (n *Node) superseded(incarnation uint64) error {
 // leavePast is what to do about a store of the past.
 func (n *Node) leavePast() string {
 	if n.signer() == nil {
-		return "give this node the store addresses of the control nodes that went on, in its peers; answers and failover go on meanwhile"
+		return "see that this node reaches the control nodes that went on, and that they are among its peers; answers and failover go on meanwhile"
 	}
 	return "stop this node, move store out of its data directory, and let it join the cluster that went on; until then run it with --roles probe,dns"
 }
@@ -125,36 +124,4 @@ func sentence(err error) string {
 		return f.Problem
 	}
 	return err.Error()
-}
-
-// leaveEvery is how often a node that follows a store of the past looks for
-// the one that went on, and keptOut how often one that has found it looks
-// whether those it left have joined again.
-const (
-	leaveEvery = 2 * time.Second
-	keptOut    = 30 // times that
-)
-
-// leave makes a node without a store of its own use those control nodes that
-// went on, if it was taken in by those that were left behind.
-func (n *Node) leave(ctx context.Context) {
-	tick := time.NewTicker(leaveEvery)
-	defer tick.Stop()
-	for turn := 0; ; {
-		turn++
-		if past := n.past() != nil; past || n.highest() > 1 && turn%keptOut == 0 {
-			n.db.Choose(ctx, !past, func(ctx context.Context, kv store.KV) error {
-				incarnation, err := store.IncarnationOf(ctx, kv)
-				if err != nil || incarnation == 0 {
-					return err
-				}
-				return n.superseded(incarnation)
-			})
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

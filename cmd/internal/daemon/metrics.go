@@ -57,7 +57,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(buildDesc, 1, version.String())
 	gauge(storeDesc, truth(c.store.Status().Reachable))
 	gauge(generation, float64(c.publisher.Status().Generation))
-	gauge(expiryDesc, time.Until(c.id.Expires).Seconds())
+	gauge(expiryDesc, time.Until(c.id.Expires()).Seconds())
 	for id, v := range view.Verdicts {
 		gauge(targetDesc, truth(v.Effective.Serves()), string(id), string(v.Region))
 	}

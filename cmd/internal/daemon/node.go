@@ -19,12 +19,14 @@ import (
 	"fairlead/api"
 	"fairlead/api/auth"
 	"fairlead/api/console"
+	"fairlead/cmd/internal/alpn"
 	"fairlead/cmd/internal/backup"
 	"fairlead/cmd/internal/config"
 	"fairlead/cmd/internal/etcd"
 	"fairlead/cmd/internal/history"
 	"fairlead/cmd/internal/identity"
 	"fairlead/cmd/internal/replica"
+	"fairlead/cmd/internal/spread"
 	"fairlead/cmd/internal/store"
 	"fairlead/dns"
 	"fairlead/dns/publish"
@@ -60,7 +62,7 @@ type Node struct {
 	hup      chan os.Signal
 
 	id      *identity.Identity
-	db      *etcd.DB
+	db      *etcd.DB // nil without the control role
 	store   *store.Store
 	replica *replica.Replica
 	history *history.History
@@ -79,6 +81,9 @@ type Node struct {
 	judge     *judge.Judge
 	feed      *feed.Publisher
 	peers     *feed.Subscriber
+	passing   *spread.Server // on control nodes: tells the others what is decided
+	following *spread.Client // on all others: hears it
+	port      *alpn.Port     // nil without peers
 	dns       *server.Server // nil without the role
 	ears      server.Sockets // what it answers on
 
@@ -94,12 +99,17 @@ type Node struct {
 	unequipped chan *regions.Decided // taken, and not yet what is checked and acted on
 	api        *api.Server
 
-	apiListener, feedListener net.Listener
+	apiListener net.Listener
 
 	taking  sync.Mutex
 	newest  atomic.Pointer[regions.Decided]
 	leader  name
 	setBack atomic.Pointer[setBack]
+	reached struct {
+		mu    sync.Mutex
+		now   bool // whether a control node that can decide is heard
+		since time.Time
+	}
 
 	restoring *backup.Content // what the store is to be begun from, or nil
 	archive   archiveState
@@ -254,9 +264,11 @@ func (n *Node) nsid() string {
 func (n *Node) openEars(ctx context.Context) error {
 	var err error
 	if len(n.settings.Peers) > 0 {
-		if n.feedListener, err = listenTLS(n.settings.FeedListen, n.id.TLSServer(identity.Control, identity.Probe, identity.DNS)); err != nil {
+		l, err := net.Listen("tcp", n.settings.FeedListen)
+		if err != nil {
 			return cannotListen("feed", n.settings.FeedListen, err)
 		}
+		n.openPort(l)
 	}
 	if !n.settings.Has(config.DNS) {
 		return nil
@@ -299,7 +311,7 @@ func (n *Node) openDoor() error {
 		return err
 	}
 	loopback := api.IsLoopback(listener.Addr())
-	n.gate = auth.NewGate(file, n.store, loopback, n.log)
+	n.gate = auth.NewGate(file, n.tokenStore(), loopback, n.log)
 	parts := api.Parts{
 		Overview: picture{n}, Explainer: explainer{n}, Overrider: acts{n}, Freezer: acts{n}, Glass: acts{n}, Library: runs{n}, Runs: runs{n}, Commander: runs{n},
 		Auditor: record{n}, Archivist: archive{n}, Historian: record{n}, Configuration: settings{n}, Readiness: settings{n},
@@ -326,8 +338,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.spread(d)
 	}
 	loops := []func(context.Context) error{
-		n.judge.Run, n.publisher.Run, n.remember, n.runStore, n.store.Run, n.follow, n.equip, n.keep, n.reloads,
-		forever(n.followLeader), forever(n.carryOut), forever(n.leave), forever(n.watchGlass), forever(n.publishEntries), forever(n.publishHistory),
+		n.judge.Run, n.publisher.Run, n.remember, n.equip, n.keep, n.reloads, renewals(n.id, renewalEvery, n.log), forever(n.watchGlass), forever(n.publishHistory),
 		func(ctx context.Context) error { return n.api.Run(ctx, n.apiListener) },
 	}
 	if n.settings.Has(config.Probe) {
@@ -336,11 +347,19 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.dns != nil {
 		loops = append(loops, n.dns.Run)
 	}
-	if n.feedListener != nil {
-		loops = append(loops, n.listen(), func(ctx context.Context) error { return n.feed.Run(ctx, n.feedListener) })
+	if n.port != nil {
+		loops = append(loops, n.port.Run, n.listen(), func(ctx context.Context) error { return n.feed.Run(ctx, n.port.Listener("")) })
+	}
+	if n.passing != nil {
+		loops = append(loops, func(ctx context.Context) error { return n.passing.Run(ctx, n.port.Listener(spread.Protocol)) })
+	}
+	if n.following != nil {
+		n.following.Set(n.controls())
+		loops = append(loops, n.following.Run)
 	}
 	if n.settings.Has(config.Control) {
-		loops = append(loops, n.lead, n.databases.Run, forever(n.watchDatabases), forever(n.announce), forever(n.restorePending), forever(n.takeBackups), forever(n.checkTrail))
+		loops = append(loops, n.runStore, n.store.Run, n.follow, forever(n.followLeader), forever(n.carryOut), forever(n.publishEntries), n.lead,
+			n.databases.Run, forever(n.watchDatabases), forever(n.announce), forever(n.restorePending), forever(n.takeBackups), forever(n.checkTrail))
 	}
 	n.log.Info("node runs", "region", string(n.settings.Region), "roles", roleNames(n.settings.Roles), "api", n.apiListener.Addr().String(), "dns", n.settings.DNSListen, "data_dir", n.settings.DataDir)
 	err := together(ctx, loops...)
@@ -371,9 +390,10 @@ func (n *Node) close() {
 		}
 	}
 	n.ears.Close()
-	for _, l := range []net.Listener{n.apiListener, n.feedListener} {
-		if l != nil {
-			l.Close()
-		}
+	if n.apiListener != nil {
+		n.apiListener.Close()
+	}
+	if n.port != nil {
+		n.port.Close()
 	}
 }

@@ -37,6 +37,9 @@ func (p picture) View(context.Context) (api.View, error) {
 }
 
 func (n *Node) storeStatus() openapi.StoreStatus {
+	if n.following != nil {
+		return n.storeElsewhere()
+	}
 	st := n.store.Status()
 	return openapi.StoreStatus{Reachable: st.Reachable, Leader: n.leader.Load(), Since: st.Since.UTC(), Problem: st.Problem}
 }
@@ -127,7 +130,7 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 			n.source.now().LoadedAt, "the fleet in this node's files is not the one in force")
 	}
 	if s := n.id.ExpirySoon(now); s != "" {
-		raise("certificate", regions.Critical, "node "+string(n.settings.Name), "issue a new one with fairlead certs", n.id.Expires.Add(-30*24*time.Hour), "%s", s)
+		raise("certificate", regions.Critical, "node "+string(n.settings.Name), "issue a new one with fairlead certs", n.id.Expires().Add(-30*24*time.Hour), "%s", s)
 	}
 	heard := n.peersHeard()
 	for _, node := range v.Nodes {
@@ -168,6 +171,7 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 	if p := n.archive.late(n.settings.Backup, time.Now()); p != nil {
 		raise("backup", regions.Warning, "node "+string(n.settings.Name), "look at the directory and the log; meanwhile take one by hand: fairlead backup FILE", p.at, "%s", p.text)
 	}
+	out = append(out, n.followAlarms(now)...)
 	if text, since, any := n.troubles.sentence(); any {
 		raise("disk", regions.Critical, "node "+string(n.settings.Name), "give the data directory room; until then a restart would begin with older decisions", since, "%s", text)
 	}

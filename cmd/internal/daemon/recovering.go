@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"fairlead/cmd/internal/config"
@@ -19,7 +20,11 @@ import (
 type recovering struct {
 	order  *recovery.Order
 	people []string
+	done   atomic.Bool
 }
+
+// pending reports whether it is still to be written into the store.
+func (r *recovering) pending() bool { return r != nil && !r.done.Load() }
 
 // recoverFrom looks whether an order waits. One that may not be carried out
 // changes nothing: the node starts as if there were none, and says why.
@@ -37,7 +42,7 @@ func (n *Node) recoverFrom(kept *regions.Decided) {
 	}
 	if o != nil {
 		n.log.Warn("this node recovers the cluster alone", "signed_by", strings.Join(people, ", "), "incarnation", o.Next, "from", o.From, "declared_lost", strings.Join(o.Lost, ", "))
-		n.recovering = &recovering{o, people}
+		n.recovering = &recovering{order: o, people: people}
 	}
 }
 
@@ -94,6 +99,7 @@ func (n *Node) carryOut(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
+	r.done.Store(true)
 	n.log.Warn("incarnation begun", "incarnation", o.Next, "signed_by", strings.Join(r.people, ", "))
 	if err := recovery.Settle(n.settings.DataDir, "carried-out"); err != nil {
 		n.log.Error("the recovery order was carried out and still lies there: remove it before this node restarts", "problem", err.Error())

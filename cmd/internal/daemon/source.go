@@ -113,7 +113,7 @@ func (s *source) later() (keys []string) {
 	differs("api", []any{was.APIListen, was.APITLS}, []any{is.APIListen, is.APITLS})
 	differs("dns", []any{was.DNSListen, was.NSID}, []any{is.DNSListen, is.NSID})
 	differs("feed", was.FeedListen, is.FeedListen)
-	differs("store", []any{was.StorePeer, was.StoreClient, was.Etcd, was.EtcdCA}, []any{is.StorePeer, is.StoreClient, is.Etcd, is.EtcdCA})
+	differs("store", []any{was.StorePeer, was.Etcd, was.EtcdCA}, []any{is.StorePeer, is.Etcd, is.EtcdCA})
 	differs("peers", was.Peers, is.Peers)
 	return keys
 }

@@ -47,8 +47,8 @@ func TestANodeThatCannotStartSaysWhy(t *testing.T) {
 			words: []string{"feed", "HOST:8471", "another program", "choose another address"}},
 		{name: "another program has the store's port for peers", edits: withPeer, prepare: both(issue, taken("tcp", ":8473")),
 			words: []string{"store", "HOST:8473", "another program", "another port"}},
-		{name: "another program has the store's port for clients", edits: withPeer, prepare: both(issue, taken("tcp", ":8474")),
-			words: []string{"store", "HOST:8474", "another program", "another port"}},
+		{name: "nobody could tell it what is decided", args: []string{"--roles", "probe,dns"},
+			words: []string{"node-1", "no control role", "list the control nodes under node.peers"}},
 		{name: "the address is not of this machine", edits: []string{"HOST:8470", "192.0.2.1:8470"},
 			words: []string{"API", "192.0.2.1:8470", "no such address", "choose one of its addresses"}},
 		{name: "the API would be open to other machines", edits: []string{"HOST:8470", "0.0.0.0:0"},
@@ -142,8 +142,8 @@ func TestTwoNodesDoNotShareADataDirectory(t *testing.T) {
 var withPeer = []string{"  data_dir: data\n", `  data_dir: data
   certificates: certs
   feed: {listen: "HOST:8471"}
-  store: {peer: "HOST:8473", client: "HOST:8474"}
-  peers: {node-2: {region: eu-central, feed: "127.0.0.2:1", peer: "127.0.0.2:1", client: "127.0.0.2:1"}}
+  store: {peer: "HOST:8473"}
+  peers: {node-2: {region: eu-central, feed: "127.0.0.2:1", peer: "127.0.0.2:1"}}
 `}
 
 func issue(t *testing.T, p *place) { t.Helper(); issueTo(t, p, "node-1") }

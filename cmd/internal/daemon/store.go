@@ -8,7 +8,6 @@ import (
 
 	"fairlead/cmd/internal/config"
 	"fairlead/cmd/internal/etcd"
-	"fairlead/cmd/internal/identity"
 	"fairlead/cmd/internal/store"
 	"fairlead/regions/fault"
 )
@@ -23,20 +22,35 @@ func (n *Node) openStore() error {
 		n.log.Error("a copy of the decided state is damaged and was passed over", "file", c.Path, "problem", c.Problem)
 	}
 	n.recoverFrom(kept)
-	s, err := n.storeSettings()
+	kv, err := n.openKV()
 	if err != nil {
 		return err
 	}
-	if n.db, err = etcd.New(s); err != nil {
-		return err
-	}
 	restoring := n.findPending()
-	n.store = store.New(n.db, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: n.decided, Superseded: n.superseded, Epochs: n.heardEpochs,
-		Restoring: restoring, Log: n.log})
+	n.store = store.New(kv, store.Settings{Node: string(n.settings.Name), Signer: n.signer(), Remembered: n.decided, Superseded: n.superseded,
+		Recovering: func() bool { return n.recovering.pending() }, Epochs: n.heardEpochs, Restoring: restoring, Log: n.log})
 	if kept != nil {
 		n.newest.Store(kept)
 	}
 	return nil
+}
+
+// openKV opens the database under the store: etcd on a control node. Any other
+// node has none: what is decided reaches it from the control nodes, and its
+// certificate opens nothing.
+func (n *Node) openKV() (store.KV, error) {
+	if !n.settings.Has(config.Control) {
+		if len(n.controls()) == 0 {
+			return nil, noControl(n.settings.Name)
+		}
+		return elsewhere{n}, nil
+	}
+	s, err := n.storeSettings()
+	if err != nil {
+		return nil, err
+	}
+	n.db, err = etcd.New(s)
+	return n.db, err
 }
 
 func (n *Node) signer() store.Signer {
@@ -46,36 +60,20 @@ func (n *Node) signer() store.Signer {
 	return nil
 }
 
-// storeSettings says which etcd this node uses: an external one, a member of
-// its own, or the members of the control nodes.
+// storeSettings says which etcd a control node uses: an external one, or a
+// member of its own.
 func (n *Node) storeSettings() (etcd.Settings, error) {
 	s := etcd.Settings{Log: n.log.With("part", "store"), Name: string(n.settings.Name)}
-	switch {
-	case len(n.settings.Etcd) > 0:
+	if len(n.settings.Etcd) > 0 {
 		s.Endpoints = n.settings.Etcd
 		var err error
 		s.TLS, err = n.externalTLS()
 		return s, err
-	case !n.settings.Has(config.Control):
-		for _, p := range n.settings.Peers {
-			if p.Has(config.Control) && p.Client != "" {
-				s.Endpoints = append(s.Endpoints, "https://"+p.Client)
-			}
-		}
-		if len(s.Endpoints) == 0 {
-			return s, noControl(n.settings.Name)
-		}
-		s.TLS = n.id.TLSClient("", identity.Control)
-		return s, nil
 	}
 	s.Dir, s.Begin = filepath.Join(n.settings.DataDir, "store"), n.recovering.begin()
-	controls := 0
 	for _, p := range n.settings.Peers {
 		if p.Has(config.Control) {
 			s.Peers = append(s.Peers, etcd.Peer{Name: string(p.Name), Address: p.Peer})
-			controls++
-		} else {
-			s.Clients = append(s.Clients, string(p.Name))
 		}
 	}
 	if len(n.settings.Peers) == 0 {
@@ -83,7 +81,7 @@ func (n *Node) storeSettings() (etcd.Settings, error) {
 	}
 	s.Certificates.CA, s.Certificates.Cert, s.Certificates.Key = n.id.Files()
 	s.Peers = append(s.Peers, etcd.Peer{Name: string(n.settings.Name), Address: n.settings.StorePeer})
-	s.ListenPeer, s.ListenClient = n.settings.StorePeer, n.settings.StoreClient
+	s.ListenPeer = n.settings.StorePeer // this process alone is a client of its member
 	return s, nil
 }
 

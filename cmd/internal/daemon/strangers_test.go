@@ -20,7 +20,7 @@ func TestANodeOfAnotherClusterIsRefusedAndNamed(t *testing.T) {
 	etcd := startEtcd(t)
 	_, addresses, edit := openShops(t)
 	one, two := newPlace(t, edit[0], edit[1]), newPlace(t, edit[0], edit[1])
-	two.edit(t, "name: node-1", "name: node-2\n  roles: [probe, dns]", "region: us-east", "region: eu-central")
+	two.edit(t, "name: node-1", "name: node-2", "region: us-east", "region: eu-central")
 	two.name = "node-2"
 	for p, other := range map[*place]*place{one: two, two: one} {
 		p.edit(t, "  data_dir: data\n", fmt.Sprintf("  data_dir: data\n  certificates: certs\n  feed: {listen: \"%s:8471\"}\n  store: {etcd: [%q]}\n  peers: {%s: {region: %s, feed: \"%s:8471\"}}\n",

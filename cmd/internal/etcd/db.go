@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,11 +23,7 @@ type DB struct {
 
 	streams atomic.Uint64 // watches so far, each on a stream of its own
 
-	chosen  chan []string // servers to go on with, see [DB.Choose]
-	isReady sync.Once     // closes ready
-
 	mu    sync.Mutex
-	using []string                // servers of an external cluster that are used now
 	terms map[*term]chan struct{} // closed when the term has withdrawn
 }
 
@@ -80,7 +75,7 @@ func New(s Settings) (*DB, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	d := &DB{set: s, ready: make(chan struct{}), chosen: make(chan []string), using: s.Endpoints, terms: map[*term]chan struct{}{}}
+	d := &DB{set: s, ready: make(chan struct{}), terms: map[*term]chan struct{}{}}
 	d.absent("is not running yet")
 	return d, nil
 }
@@ -150,57 +145,23 @@ func (d *DB) client() (*conn, error) {
 }
 
 func (d *DB) runExternal(ctx context.Context) error {
-	for endpoints := d.set.Endpoints; ctx.Err() == nil; {
-		next, err := d.useServers(ctx, endpoints)
-		if err != nil {
-			return err
-		}
-		endpoints = next
-	}
-	return nil
-}
-
-func (d *DB) clientConfig(endpoints []string, dead *casualty) clientv3.Config {
-	return clientv3.Config{
-		Endpoints:            endpoints,
+	dead := newCasualty()
+	c, err := clientv3.New(clientv3.Config{
+		Endpoints:            d.set.Endpoints,
 		TLS:                  d.set.TLS,
 		Logger:               dead.logger(d.set.Log),
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
-	}
-}
-
-// useServers uses these servers until ctx ends or others are chosen. Who
-// watches then begins again: closing the client ends every stream, which
-// taking a server away from it would not.
-func (d *DB) useServers(ctx context.Context, endpoints []string) (next []string, err error) {
-	c, err := clientv3.New(d.clientConfig(endpoints, newCasualty()))
+	})
 	if err != nil {
-		return nil, fault.Invalidf("store", "%s cannot be used", d.where()).Because(err).Do("correct the URLs, or the certificates")
+		return fault.Invalidf("store", "%s cannot be used", d.where()).Because(err).Do("correct the URLs, or the certificates")
 	}
 	defer c.Close()
-	d.mu.Lock()
-	d.using = endpoints
-	d.mu.Unlock()
 	d.conn.Store(newConn(c, nil))
-	asking, stop := context.WithCancel(ctx)
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		d.awaitFirstAnswer(asking)
-	}()
-	defer func() {
-		stop()
-		<-answered
-	}()
-	select {
-	case <-ctx.Done():
-		d.awaitWithdrawals()
-		return nil, nil
-	case next = <-d.chosen:
-		d.set.Log.Warn("other servers of the store are used", "before", strings.Join(endpoints, ", "), "now", strings.Join(next, ", "))
-		return next, nil
-	}
+	d.awaitFirstAnswer(ctx)
+	<-ctx.Done()
+	d.awaitWithdrawals()
+	return nil
 }
 
 // awaitFirstAnswer returns when etcd has answered, or ctx has ended.
@@ -208,7 +169,7 @@ func (d *DB) awaitFirstAnswer(ctx context.Context) {
 	for told := false; ctx.Err() == nil; {
 		_, err := d.revision(ctx)
 		if err == nil {
-			d.isReady.Do(func() { close(d.ready) })
+			close(d.ready)
 			d.set.Log.Info("store reached", "at", d.where())
 			return
 		}

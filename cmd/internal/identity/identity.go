@@ -5,24 +5,35 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"fairlead/regions"
 	"fairlead/regions/fault"
 )
 
-// Identity is who this node is. It is immutable; load a new one when the
-// files have changed.
+// Identity is who this node is. That never changes; the certificate that
+// proves it is replaced by [Identity.Refresh].
 type Identity struct {
-	Node    regions.NodeID
-	Roles   []Role
-	Expires time.Time // of the node's certificate, or of the authority's if that is sooner
+	Node  regions.NodeID
+	Roles []Role
 
-	dir   string
-	key   *ecdsa.PrivateKey
-	cert  tls.Certificate
-	roots *x509.CertPool
+	dir  string
+	held atomic.Pointer[proof]
 }
+
+// proof is what shows who a node is. It is immutable.
+type proof struct {
+	expires time.Time
+	key     *ecdsa.PrivateKey
+	cert    tls.Certificate
+	cas     []*x509.Certificate
+	roots   *x509.CertPool
+}
+
+// Expires is the end of the node's certificate, or of the authority's if that
+// is sooner.
+func (i *Identity) Expires() time.Time { return i.held.Load().expires }
 
 // Load reads the identity in dir. An expired one is loaded too: a node that
 // answers names must not stay down for it. [Identity.Expires] tells.
@@ -43,31 +54,32 @@ func Load(dir string) (*Identity, error) {
 	if !key.PublicKey.Equal(leaf.PublicKey) {
 		return nil, fault.Invalidf("identity in "+dir, "node.key does not belong to node.crt").Do("issue a new certificate with the cluster's authority")
 	}
-	id := &Identity{
-		Node: regions.NodeID(leaf.Subject.CommonName), Roles: RolesOf(leaf), Expires: leaf.NotAfter,
-		dir: dir, key: key, roots: x509.NewCertPool(),
+	id := &Identity{Node: regions.NodeID(leaf.Subject.CommonName), Roles: RolesOf(leaf), dir: dir}
+	p := &proof{
+		expires: leaf.NotAfter, key: key, cas: cas, roots: x509.NewCertPool(),
 		cert: tls.Certificate{PrivateKey: key, Leaf: leaf},
 	}
 	for _, ca := range cas {
-		id.roots.AddCert(ca)
-		if ca.NotAfter.Before(id.Expires) {
-			id.Expires = ca.NotAfter
+		p.roots.AddCert(ca)
+		if ca.NotAfter.Before(p.expires) {
+			p.expires = ca.NotAfter
 		}
 	}
 	for _, c := range chain {
-		id.cert.Certificate = append(id.cert.Certificate, c.Raw)
+		p.cert.Certificate = append(p.cert.Certificate, c.Raw)
 	}
-	if _, err := verifyChain(id.roots, id.cert.Certificate); err != nil {
+	if _, err := verifyChain(p.roots, p.cert.Certificate); err != nil {
 		return nil, fault.Invalidf("identity in "+dir, "node.crt was not issued by ca.crt").Because(err).Do("put the authority's certificate of this cluster beside it")
 	}
 	if id.Node == "" || len(id.Roles) == 0 {
 		return nil, fault.Invalidf("identity in "+dir, "its certificate names no node, or no role").Do("issue a new certificate with the cluster's authority")
 	}
+	id.held.Store(p)
 	return id, nil
 }
 
 // Has reports whether this node bears a role.
-func (i *Identity) Has(r Role) bool { return has(i.cert.Leaf, []Role{r}) }
+func (i *Identity) Has(r Role) bool { return has(i.held.Load().cert.Leaf, []Role{r}) }
 
 // Files returns the paths of the authority's certificate, this node's and its
 // key, for who wants files.
@@ -78,38 +90,50 @@ func (i *Identity) Files() (ca, cert, key string) {
 // ExpirySoon says in a sentence that the certificate has expired, or will
 // within thirty days of now; empty if it will not.
 func (i *Identity) ExpirySoon(now time.Time) string {
-	left := i.Expires.Sub(now)
+	expires := i.Expires()
+	left := expires.Sub(now)
 	switch {
 	case left <= 0:
-		return "the certificate of node " + string(i.Node) + " expired on " + i.Expires.UTC().Format("2006-01-02 15:04Z") +
+		return "the certificate of node " + string(i.Node) + " expired on " + expires.UTC().Format("2006-01-02 15:04Z") +
 			"; its peers refuse it (issue a new one with the cluster's authority)"
 	case left < 30*24*time.Hour:
-		return "the certificate of node " + string(i.Node) + " expires on " + i.Expires.UTC().Format("2006-01-02 15:04Z") +
+		return "the certificate of node " + string(i.Node) + " expires on " + expires.UTC().Format("2006-01-02 15:04Z") +
 			" (issue a new one with the cluster's authority before that)"
 	}
 	return ""
 }
 
 // TLSServer returns the configuration of a listener that lets in nodes of the
-// cluster that bear any of the roles; any node if none is given.
+// cluster that bear any of the roles; any node if none is given. Each
+// connection is met with what [Identity.Refresh] last took up.
 func (i *Identity) TLSServer(roles ...Role) *tls.Config {
+	c := i.serverNow(roles)
+	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return i.serverNow(roles), nil }
+	return c
+}
+
+func (i *Identity) serverNow(roles []Role) *tls.Config {
+	p := i.held.Load()
 	return &tls.Config{
 		MinVersion:       tls.VersionTLS13,
-		Certificates:     []tls.Certificate{i.cert},
+		Certificates:     []tls.Certificate{p.cert},
 		ClientAuth:       tls.RequireAndVerifyClientCert,
-		ClientCAs:        i.roots,
+		ClientCAs:        p.roots,
 		VerifyConnection: requireRole(roles),
 	}
 }
 
 // TLSClient returns the configuration to dial a node of the cluster that
 // bears any of the roles. ServerName is the node's name, or the host name or
-// address in its certificate.
+// address in its certificate. A refreshed certificate is shown from then on;
+// the authorities trusted are those of the moment of this call.
 func (i *Identity) TLSClient(serverName string, roles ...Role) *tls.Config {
 	return &tls.Config{
-		MinVersion:       tls.VersionTLS13,
-		Certificates:     []tls.Certificate{i.cert},
-		RootCAs:          i.roots,
+		MinVersion: tls.VersionTLS13,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &i.held.Load().cert, nil
+		},
+		RootCAs:          i.held.Load().roots,
 		ServerName:       serverName,
 		VerifyConnection: requireRole(roles),
 	}
@@ -143,5 +167,7 @@ func Peer(s tls.ConnectionState) (regions.NodeID, []Role, bool) {
 // TLSPublic returns the configuration of a listener for people and programs
 // that have no certificate of the cluster; they sign in by other means.
 func (i *Identity) TLSPublic() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{i.cert}}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return &i.held.Load().cert, nil
+	}}
 }

@@ -217,7 +217,7 @@ func TestExpiryIsToldAMonthAhead(t *testing.T) {
 		before time.Duration
 		want   string
 	}{{60 * 24 * time.Hour, ""}, {24 * time.Hour, "expires on"}, {-time.Hour, "expired on"}} {
-		got := id.ExpirySoon(id.Expires.Add(-tt.before))
+		got := id.ExpirySoon(id.Expires().Add(-tt.before))
 		if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
 			t.Errorf("%v before the end: %q, want %q", tt.before, got, tt.want)
 		}

@@ -20,18 +20,19 @@ func (i *Identity) Sign(payload []byte) (signature []byte, chain [][]byte, err e
 	if !i.Has(Control) {
 		return nil, nil, fault.Deniedf("node "+string(i.Node), "may not sign decisions, its certificate lacks the role control")
 	}
+	p := i.held.Load() // the key and its certificate, from one renewal
 	sum := sha256.Sum256(payload)
-	signature, err = ecdsa.SignASN1(rand.Reader, i.key, sum[:])
+	signature, err = ecdsa.SignASN1(rand.Reader, p.key, sum[:])
 	if err != nil {
 		return nil, nil, fault.New(fault.Internal, "node "+string(i.Node), "cannot sign").Because(err)
 	}
-	return signature, slices.Clone(i.cert.Certificate), nil
+	return signature, slices.Clone(p.cert.Certificate), nil
 }
 
 // Verify returns nil if a control node of this cluster has signed the
 // payload, whether or not its certificate has expired since.
 func (i *Identity) Verify(payload, signature []byte, chain [][]byte) error {
-	leaf, err := verifyChain(i.roots, chain)
+	leaf, err := verifyChain(i.held.Load().roots, chain)
 	if err != nil {
 		return fault.Deniedf("signature", "is not by a node of this cluster").Because(err)
 	}

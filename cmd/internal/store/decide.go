@@ -30,6 +30,8 @@ type decision struct {
 	Delete []string
 	// Nothing is true if all is as it should be already.
 	Nothing bool
+	// Recovery is true of the one that begins a new incarnation.
+	Recovery bool
 }
 
 // decided is what came of it.
@@ -97,6 +99,9 @@ func (s *Store) try(ctx context.Context, lease Lease, nonce string, pending *[]a
 	d, err := f(ctx)
 	if err != nil || d.Nothing {
 		return decided{}, false, err
+	}
+	if !d.Recovery && s.set.Recovering() {
+		return decided{}, false, fault.Unavailablef("store", "it is being recovered, and nothing is decided before its new incarnation has begun").Do("ask again in a moment")
 	}
 	number, value, hash, err := s.link(head, nonce, d)
 	if err != nil {

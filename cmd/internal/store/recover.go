@@ -55,7 +55,12 @@ func (s *Store) Recover(ctx context.Context, r Recovery) (generation uint64, err
 			return nil, fault.Conflictf("recovery", "the order begins incarnation %d after %d, and this store is in %d", r.To, r.From, d.Incarnation).
 				Do("make a new order from what is: fairlead recovery propose")
 		}
-		return s.change(ctx, Entry{Principal: r.Author, Act: "recover", Subject: "store", Why: r.Why, Sentence: r.Sentence, Data: r.Order}, puts, deletes)
+		begins, err := s.change(ctx, Entry{Principal: r.Author, Act: "recover", Subject: "store", Why: r.Why, Sentence: r.Sentence, Data: r.Order}, puts, deletes)
+		if err != nil {
+			return nil, err
+		}
+		begins.Recovery = true
+		return begins, nil
 	})
 	return generationOf(done, 0), wrap(err, "begin incarnation %d", r.To)
 }
@@ -142,16 +147,4 @@ func (s *Store) keysChange(ctx context.Context, old head, fleet *regions.Fleet) 
 		return "; " + change, nil
 	}
 	return "", nil
-}
-
-// IncarnationOf reads the incarnation that a database is in; 0 if it is empty.
-func IncarnationOf(ctx context.Context, kv KV) (incarnation uint64, err error) {
-	page, err := kv.Range(ctx, Query{Span: Key(incarnationKey)})
-	if err != nil {
-		return 0, err
-	}
-	if p, ok := page.One(); ok {
-		err = parse(p, &incarnation)
-	}
-	return incarnation, err
 }

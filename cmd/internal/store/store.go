@@ -35,6 +35,9 @@ type Settings struct {
 	// Superseded says why nothing may be decided in a store of that
 	// incarnation; nil if it may, as where there is no such function.
 	Superseded func(incarnation uint64) error
+	// Recovering reports whether [Store.Recover] has still to be done: nothing
+	// else is decided before it, which the incarnation after would not cover.
+	Recovering func() bool
 	// Epochs returns the writers that this node has heard of from whomever, or
 	// nil. A backup that is restored brings back none that is older.
 	Epochs func() []regions.SignedEpoch
@@ -71,6 +74,9 @@ func New(kv KV, s Settings) *Store {
 	}
 	if s.Superseded == nil {
 		s.Superseded = func(uint64) error { return nil }
+	}
+	if s.Recovering == nil {
+		s.Recovering = func() bool { return false }
 	}
 	if s.Epochs == nil {
 		s.Epochs = func() []regions.SignedEpoch { return nil }

@@ -26,11 +26,11 @@ var files embed.FS
 
 // nodeFile is what a node's file says of one node.
 type nodeFile struct {
-	Name, Region, Certificates             string
-	API, DNS, Feed, StorePeer, StoreClient string
-	apiAddr, dnsAddr                       netip.AddrPort
-	host                                   netip.Addr
-	feedPort, peerPort, clientPort         uint16
+	Name, Region, Certificates     string
+	API, DNS, Feed, StorePeer      string
+	apiAddr, dnsAddr               netip.AddrPort
+	host                           netip.Addr
+	feedPort, peerPort, clientPort uint16
 }
 
 type memberFile struct{ Region, DSN, PasswordFile, Agent string }

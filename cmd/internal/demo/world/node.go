@@ -89,7 +89,7 @@ func (w *World) nodePorts(n *nodeFile) error {
 	api, dns := choose(FixedAPI), choose(FixedDNS)
 	n.API, n.DNS = hostPort(n.host, api), hostPort(n.host, dns)
 	n.dnsAddr = addrPort(n.host, dns)
-	n.Feed, n.StorePeer, n.StoreClient = hostPort(n.host, choose(0)), hostPort(n.host, choose(0)), hostPort(n.host, choose(0))
+	n.Feed, n.StorePeer = hostPort(n.host, choose(0)), hostPort(n.host, choose(0))
 	return errors.Join(errs...)
 }
 

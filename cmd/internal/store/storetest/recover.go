@@ -26,7 +26,10 @@ func recovers(t *testing.T, kv store.KV) {
 	}
 	before := decided(t, s)
 	order := store.Recovery{Nonce: "n1", From: 1, To: 2, Author: "alice", Why: "fire", Sentence: "signed by alice and bob", Order: json.RawMessage(`{"signed":true}`)}
-	generation, err := s.Recover(t.Context(), order)
+	waiting := store.New(kv, store.Settings{Node: "control-1", Signer: signer{"control-1"}, Recovering: func() bool { return true }})
+	_, err = waiting.Record(t.Context(), store.Entry{Principal: "ada", Act: "look", Sentence: "ada looks"})
+	wants(t, "a decision before the new incarnation has begun", err, fault.Unavailable, "recovered")
+	generation, err := waiting.Recover(t.Context(), order)
 	if err != nil {
 		t.Fatal(err)
 	}

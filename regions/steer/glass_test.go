@@ -16,7 +16,9 @@ func (s *stage) glass(orders ...regions.GlassOrder) {
 
 func TestBreakGlassStandsAboveAllButTheInterlock(t *testing.T) {
 	const us, eu = regions.ID("us"), regions.ID("eu")
-	order := func(act regions.GlassAct, r regions.ID) regions.GlassOrder { return regions.GlassOrder{Act: act, Region: r} }
+	order := func(act regions.GlassAct, r regions.ID) regions.GlassOrder {
+		return regions.GlassOrder{Act: act, Region: r}
+	}
 	tests := []struct {
 		name  string
 		world func(*stage)

@@ -171,6 +171,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	memberInstead()
 	dir, err := os.MkdirTemp("", "fairlead-lab-")
 	if err != nil {
 		panic(err)

@@ -154,3 +154,21 @@ func Count(history []porcupine.Operation, o Outcome) (n int) {
 	}
 	return n
 }
+
+// Known returns the part of a history before anything became unknown: what was
+// asked before the first act whose outcome nobody knows, without the reads that
+// may have seen it. It is quick to check.
+func Known(history []porcupine.Operation) (known []porcupine.Operation) {
+	first := int64(math.MaxInt64)
+	for _, op := range history {
+		if op.Output.(Answer).Outcome == Unknown {
+			first = min(first, op.Call)
+		}
+	}
+	for _, op := range history {
+		if op.Call < first && (op.Return < first || op.Input.(Act).Verb != Read) {
+			known = append(known, op)
+		}
+	}
+	return known
+}

@@ -43,6 +43,18 @@ func New(inner net.Listener, config *tls.Config, log *slog.Logger, protocols ...
 		}
 		p.parts[name] = &part{port: p, accepted: make(chan net.Conn), closed: make(chan struct{})}
 	}
+	if each := config.GetConfigForClient; each != nil { // a configuration of its own for each connection
+		names := config.NextProtos
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			c, err := each(hello)
+			if c == nil || err != nil {
+				return c, err
+			}
+			c = c.Clone()
+			c.NextProtos = names
+			return c, nil
+		}
+	}
 	p.config = config
 	return p
 }

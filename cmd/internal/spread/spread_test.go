@@ -339,7 +339,7 @@ func TestTwoPublishersRacingAreNeverOlderAndNeverEmpty(t *testing.T) {
 	for i := range all {
 		states[i] = mustState(t, all[i])
 	}
-	rounds := 10_000
+	rounds := interleavings
 	older, late := 0, 0
 	for seed := range rounds {
 		r := rand.New(rand.NewPCG(uint64(seed), 11))

@@ -16,6 +16,7 @@ export const screens = [
   { name: "overview-incident", scenario: "incident", path: "/", stage: "awaiting_approval" },
   { name: "overview-drained", scenario: "drained", path: "/" },
   { name: "overview-blind", scenario: "blind", path: "/" },
+  { name: "overview-cutoff", scenario: "cutoff", path: "/" },
   { name: "overview-empty", scenario: "empty", path: "/" },
   { name: "region-down", scenario: "incident", path: "/regions/us-east" },
   { name: "region-up", scenario: "calm", path: "/regions/eu-central" },

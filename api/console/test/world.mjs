@@ -4,7 +4,7 @@
 // look at is what the program may send.
 
 /** @typedef {import("../src/api/schema").components["schemas"]} Schemas */
-/** @typedef {"calm" | "incident" | "shops" | "drained" | "held" | "blind" | "empty"} Scenario */
+/** @typedef {"calm" | "incident" | "shops" | "drained" | "held" | "blind" | "cutoff" | "empty"} Scenario */
 
 /** @param {number} secondsAgo */
 export const past = (secondsAgo) => new Date(Date.now() - secondsAgo * 1000).toISOString();
@@ -29,7 +29,8 @@ const since = (seconds) => new Date(born - seconds * 1000).toISOString();
 export function status(scenario, decided) {
   const lost = scenario === "incident"; // the servers of us-east died as well, not only its shops
   const usDown = (lost || scenario === "shops") && !decided.restored.has("us-east");
-  const blind = scenario === "blind";
+  const alone = scenario === "cutoff"; // it hears nobody, and is blind all the more
+  const blind = scenario === "blind" || alone;
   if (scenario === "empty") return empty();
 
   /** @type {Schemas["Region"][]} */
@@ -232,8 +233,9 @@ export function status(scenario, decided) {
     roles: ["control", "probe", "dns"],
     version: "0.1.0",
     generation: blind && i === 2 ? 411 : 412,
-    confirmed: !(blind && i === 2),
-    ...(i === 0 ? {} : { last_heard_ms: blind && i === 2 ? 48_000 : 180 + 90 * i }),
+    confirmed: !(blind && i === 2) && !(alone && i === 1),
+    ...(i === 0 ? {} : { last_heard_ms: (blind && i === 2) || (alone && i === 1) ? 48_000 : 180 + 90 * i }),
+    ...(blind && i === 2 ? { not_heard_by: alone ? ["n1"] : ["n1", "n2"] } : {}),
     self: i === 0,
   }));
 
@@ -260,6 +262,11 @@ export function status(scenario, decided) {
     ],
     alarms,
     nodes,
+    standpoint: alone
+      ? { stand: "us", us: true, sentence: "us: this node hears none of the other 2; what is shown here is its own view: believe the others", missing: ["n2", "n3"], since: since(48) }
+      : blind
+        ? { stand: "cut_off", us: false, sentence: "n3 is cut off from n1 and n2, or not running (they hear each other): believe n1 and n2", missing: ["n3"], since: since(48) }
+        : { stand: "together", us: false, sentence: "all 3 nodes hear each other", missing: [] },
   };
 }
 

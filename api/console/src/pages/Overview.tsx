@@ -43,7 +43,7 @@ export function Overview({ me }: { me: Whoami }) {
       <PageHead
         title={title}
         mark={<Mark shape={head.tone === "moving" ? "running" : head.tone} tone={head.tone} size={32} />}
-        detail={head.detail}
+        detail={capitalise(head.detail, names(s))}
       />
       {(s.alarms.length > 0 || open.length > 0) && (
         <div className={css.urgent}>
@@ -85,7 +85,7 @@ export function Overview({ me }: { me: Whoami }) {
         <Databases status={s} />
       </Panel>
 
-      <Panel title="Nodes" note={`Fairlead itself: ${count(s.nodes.length, "node")}`}>
+      <Panel title="Nodes" note={s.standpoint ? capitalise(s.standpoint.sentence, names(s)) : `Fairlead itself: ${count(s.nodes.length, "node")}`}>
         <Nodes status={s} />
       </Panel>
 

@@ -39,6 +39,7 @@ export function Nodes({ status }: { status: Status }) {
                   {look.word}
                 </Tag>
                 {n.problem && <span className={css.sub}>{n.problem}</span>}
+                {n.not_heard_by && n.not_heard_by.length > 0 && <span className={css.sub}>not heard by {n.not_heard_by.join(", ")}</span>}
               </td>
               <td data-label="Region">{n.region || "–"}</td>
               <td data-label="Roles">{n.roles.join(", ")}</td>

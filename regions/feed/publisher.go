@@ -36,8 +36,9 @@ type Publisher struct {
 	Relay bool
 	Log   *slog.Logger
 
-	kick chan struct{}
-	once sync.Once
+	kick    chan struct{}
+	welcome chan struct{}
+	once    sync.Once
 
 	mu          sync.Mutex
 	subscribers map[*subscriber]struct{}
@@ -49,12 +50,13 @@ type Publisher struct {
 type subscriber struct {
 	conn   net.Conn
 	tables chan []byte
+	fresh  bool // until it was offered its first table; under the publisher's mutex
 	relayed
 }
 
 func (p *Publisher) init() {
 	p.once.Do(func() {
-		p.kick = make(chan struct{}, 1)
+		p.kick, p.welcome = make(chan struct{}, 1), make(chan struct{}, 1)
 		p.subscribers = map[*subscriber]struct{}{}
 		p.heard = map[regions.NodeID]parcel{}
 		if p.Log == nil {
@@ -74,6 +76,15 @@ func (p *Publisher) Kick() {
 	p.init()
 	select {
 	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+// greet sends a table to newcomers alone, before the next tick: where a thousand
+// of them come at once, the others must not hear a thousand tables.
+func (p *Publisher) greet() {
+	select {
+	case p.welcome <- struct{}{}:
 	default:
 	}
 }
@@ -125,15 +136,21 @@ func (p *Publisher) publish(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		newcomers := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		case <-p.kick:
 			sleep(ctx, kickPause)
+		case <-p.welcome:
+			sleep(ctx, kickPause)
+			newcomers = true
 		}
 		tick := p.Tick()
-		timer.Reset(tick)
+		if !newcomers {
+			timer.Reset(tick)
+		}
 		sequence++
 		t := p.Table()
 		t.Sequence, t.Interval = sequence, tick
@@ -143,7 +160,7 @@ func (p *Publisher) publish(ctx context.Context) {
 			p.Log.Error("feed table cannot be sent", "err", err)
 			continue
 		}
-		p.offer(t.Node, encoded)
+		p.offer(t.Node, encoded, newcomers)
 	}
 }
 
@@ -165,9 +182,9 @@ func (p *Publisher) turn(sequence uint64) []regions.SignedEpoch {
 	return good[from:min(from+MaxEpochs, len(good))]
 }
 
-// offer hands a table to every subscriber. One that has not taken the one
-// before gets this one instead of it.
-func (p *Publisher) offer(self regions.NodeID, encoded []byte) {
+// offer hands a table to every subscriber, or only to those who have had none.
+// One that has not taken the one before gets this one instead of it.
+func (p *Publisher) offer(self regions.NodeID, encoded []byte, newcomers bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	own := parcel{encoded, time.Now()}
@@ -175,6 +192,10 @@ func (p *Publisher) offer(self regions.NodeID, encoded []byte) {
 		p.heard[self] = own
 	}
 	for s := range p.subscribers {
+		if newcomers && !s.fresh {
+			continue
+		}
+		s.fresh = false
 		if s.asked {
 			s.put(self, own)
 			continue
@@ -211,7 +232,7 @@ func (p *Publisher) serve(ctx context.Context, conn net.Conn) {
 			return
 		}
 	}
-	s := &subscriber{conn: conn, tables: make(chan []byte, 1), relayed: relayed{wake: make(chan struct{}, 1)}}
+	s := &subscriber{conn: conn, tables: make(chan []byte, 1), fresh: true, relayed: relayed{wake: make(chan struct{}, 1)}}
 	p.mu.Lock()
 	p.subscribers[s] = struct{}{}
 	p.mu.Unlock()
@@ -224,7 +245,7 @@ func (p *Publisher) serve(ctx context.Context, conn net.Conn) {
 	defer asking.Wait()
 	defer conn.Close()
 	asking.Go(func() { p.hear(s) })
-	p.Kick() // a newcomer knows all at once
+	p.greet()
 	for {
 		select {
 		case <-ctx.Done():

@@ -136,6 +136,18 @@ type GlassEnd struct {
 	Why         string `json:"why"`
 }
 
+// After reports whether e ends bundles that other does not. A nil end ends
+// none.
+func (e *GlassEnd) After(other *GlassEnd) bool {
+	if e == nil || other == nil {
+		return e != nil
+	}
+	if e.Incarnation != other.Incarnation {
+		return e.Incarnation > other.Incarnation
+	}
+	return e.Sequence > other.Sequence
+}
+
 // After returns b as it rules beside what was ended: nil if it was.
 func (b *BreakGlass) After(end *GlassEnd) *BreakGlass {
 	if b == nil || len(b.Orders) == 0 {

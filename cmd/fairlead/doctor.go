@@ -68,7 +68,7 @@ func diagnose(cmd *cobra.Command, dataDir string) ([]finding, error) {
 		}
 		return examine(cmd.Context(), c, serverOf(cmd), time.Now)
 	}
-	files, err := inspect.Look(cmd.Context(), dataDir, daemon.CheckMemory)
+	files, err := inspect.Look(cmd.Context(), dataDir, daemon.CheckMemory, daemon.CheckGlass)
 	if err != nil {
 		return nil, err
 	}

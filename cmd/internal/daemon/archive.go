@@ -173,7 +173,10 @@ func (n *Node) takeBackup(ctx context.Context, set config.Backup) (path string, 
 		}
 	}
 	if _, err := backup.Verify(ctx, written); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
+		// Kept, as it may be all there is; one of them, and where it displaces
+		// none that verified.
+		aside := filepath.Join(set.Dir, backupPrefix(n.settings.Name)+"unverified"+backupSuffix)
+		return "", errors.Join(fmt.Errorf("%s: %w", aside, err), os.Rename(path, aside))
 	}
 	files := backupsOf(set.Dir, n.settings.Name)
 	if len(files) <= set.Keep {

@@ -111,7 +111,7 @@ func (n *Node) saveMemory(m judge.Memory) error {
 	if err != nil || bytes.Equal(text, n.remembered) {
 		return err
 	}
-	if err := disk.Replace(n.memoryFile(), sealMemory(text), 0o600); err != nil {
+	if err := disk.Replace(n.memoryFile(), seal(memoryMagic, memoryFormat, text), 0o600); err != nil {
 		return err
 	}
 	n.remembered = text

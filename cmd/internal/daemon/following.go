@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +72,10 @@ func (n *Node) standing() spread.Standing {
 // accept takes what a control node sent, unless it is not newer, or is not fit
 // to be answered from. The one before stays then.
 func (n *Node) accept(d *regions.Decided) error {
+	if n.superseded(d.Incarnation) != nil { // no Conflict: it is the same tomorrow, and not worth asking for again at once
+		return fault.Deniedf(fmt.Sprintf("generation %d of incarnation %d", d.Generation, d.Incarnation), "is of the past: incarnation %d has begun without who sent it", n.highest()).
+			Do("%s", n.leavePast())
+	}
 	if err := sound(n.decided(), d); err != nil {
 		return err
 	}
@@ -194,12 +200,27 @@ func (e elsewhere) refuse() error {
 	for _, p := range e.controls() {
 		text := string(p.Node)
 		if api := seen[p.Node].Standing.API; api != "" {
-			text += " (" + api + ")"
+			text += " (" + reachable(api, p) + ")"
 		}
 		at = append(at, text)
 	}
 	return fault.Invalidf("node "+string(e.settings.Name), "answers, but decides nothing and keeps no record of decisions").
 		Do("ask a control node: %s", strings.Join(at, ", "))
+}
+
+// reachable returns where the API of a control node is reached from here: one
+// that listens on every address of its machine is at that of its feed.
+func reachable(api string, p spread.Peer) string {
+	u, err := url.Parse(api)
+	if err != nil {
+		return api
+	}
+	host, _, err := net.SplitHostPort(p.Address)
+	if ip, bad := netip.ParseAddr(u.Hostname()); err != nil || bad != nil || !ip.IsUnspecified() {
+		return api
+	}
+	u.Host = net.JoinHostPort(host, u.Port())
+	return u.String()
 }
 
 // Range implements [store.KV].

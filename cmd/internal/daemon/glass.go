@@ -50,10 +50,12 @@ type carriedOut struct {
 const maxUnentered = 100
 
 const (
-	glassFile  = "break-glass.json"
-	glassDrop  = "bundles" // where files are dropped if the API is out of reach
-	glassEvery = time.Second
-	maxBundle  = 256 << 10
+	glassFile   = "break-glass.json"
+	glassMagic  = "fairlead-break-glass"
+	glassFormat = 1
+	glassDrop   = "bundles" // where files are dropped if the API is out of reach
+	glassEvery  = time.Second
+	maxBundle   = 256 << 10
 )
 
 // openGlass reads what rules. A file that is damaged is put aside and told
@@ -69,12 +71,30 @@ func (n *Node) openGlass() error {
 	if err != nil {
 		return fault.Deniedf("break-glass state "+g.path, "cannot be read").Because(err).Do("give this user the right to read it")
 	}
-	if err := json.Unmarshal(text, &g.kept); err != nil {
-		g.kept, g.damaged = glassKept{}, fmt.Sprintf("%s was damaged, so this node has forgotten what was ordered past the store, and which bundles it has taken: %v", g.path, err)
+	if g.kept, err = parseGlass(text); err != nil {
+		g.damaged = fmt.Sprintf("%s was damaged, so this node has forgotten what was ordered past the store, and which bundles it has taken: %v", g.path, err)
 		n.log.Error("break-glass state", "problem", g.damaged)
 		return os.Rename(g.path, g.path+".damaged")
 	}
 	return nil
+}
+
+// parseGlass reads what was kept. One byte of it can drain another region, or
+// let a bundle be taken twice.
+func parseGlass(text []byte) (kept glassKept, err error) {
+	if text, err = unseal(glassMagic, glassFormat, text); err != nil {
+		return kept, err
+	}
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return glassKept{}, err
+	}
+	return kept, nil
+}
+
+// CheckGlass says why the break-glass state of a node is not whole, or nil.
+func CheckGlass(text []byte) error {
+	_, err := parseGlass(text)
+	return err
 }
 
 // rules returns what is ordered past the store; nil if nothing is.
@@ -94,7 +114,7 @@ func (g *glass) state() glassKept {
 func (g *glass) keep(next glassKept) error {
 	text, err := json.MarshalIndent(next, "", "  ")
 	if err == nil {
-		err = disk.Replace(g.path, text, 0o600)
+		err = disk.Replace(g.path, seal(glassMagic, glassFormat, text), 0o600)
 	}
 	if err == nil {
 		g.kept, g.damaged = next, ""
@@ -190,6 +210,9 @@ func (n *Node) dropped() {
 		return
 	}
 	for _, path := range files {
+		if beingWritten(path) {
+			continue
+		}
 		text, err := readWhole(path)
 		if err == nil {
 			_, err = n.takeBundle(text)
@@ -207,6 +230,17 @@ func (n *Node) dropped() {
 			n.log.Error("what became of a bundle cannot be written beside it", "file", path, "problem", err.Error())
 		}
 	}
+}
+
+// beingWritten reports whether a file was written to just now: somebody may be
+// copying it, and half of a bundle would be refused for good.
+func beingWritten(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	age := time.Since(info.ModTime())
+	return age >= 0 && age < glassEvery
 }
 
 // readWhole reads a file of a size that a bundle may have.

@@ -49,6 +49,10 @@ func (a acts) EndGlass(ctx context.Context, reason string) (openapi.BreakGlass, 
 	if d := a.decided(); d == nil || rules.After(d.GlassEnd) == nil {
 		return openapi.BreakGlass{}, fault.NotFoundf("break-glass", "nothing rules past the store on this node").Do("ask the node on which something does: its alarms say so")
 	}
+	if a.following != nil {
+		return openapi.BreakGlass{}, fault.Invalidf("break-glass", "what rules on node %s cannot be ended in writing there, as it keeps no record of decisions", a.settings.Name).
+			Do("say fairlead bundle end on a control node, after handing it the same bundle if nothing rules there; or hand this node a later bundle without orders")
+	}
 	if err := a.enterGlass(ctx); err != nil {
 		return openapi.BreakGlass{}, err
 	}

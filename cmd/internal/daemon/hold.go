@@ -19,14 +19,19 @@ func (n *Node) decided() *regions.Decided { return n.newest.Load() }
 // take makes d what this node goes by, unless it knows a later one. The check
 // and the writing are one step: whoever comes second with something older is
 // refused here and nowhere else. Whoever decides something on this node is
-// answered after it, so that nothing they ask next is answered from before. It
-// reports whether d was taken.
+// answered after it, so that nothing they ask next is answered from before. What
+// is of an incarnation after which another has begun, as this node has heard,
+// is older than the state of that one, which it may not have yet. It reports
+// whether d was taken.
 func (n *Node) take(d *regions.Decided) bool {
 	n.taking.Lock()
 	defer n.taking.Unlock()
 	before := n.newest.Load()
 	if !d.Newer(before) || d.Fleet == nil && before != nil && before.Fleet != nil {
 		return false // of a store that was begun anew and has no fleet yet: who restarts now must still know one
+	}
+	if d.Incarnation < n.highest() {
+		return false
 	}
 	n.newest.Store(d)
 	n.noteKeys(before, d)

@@ -16,27 +16,36 @@ const memoryFormat = 1
 
 const memoryMagic = "fairlead-memory"
 
-// sealMemory puts a line before a memory that says what the rest must be.
-func sealMemory(text []byte) []byte {
-	return append(fmt.Appendf(nil, "%s %d sha256 %x\n", memoryMagic, memoryFormat, sha256.Sum256(text)), text...)
+// seal puts a line before a file that says what the rest must be.
+func seal(magic string, format int, text []byte) []byte {
+	return append(fmt.Appendf(nil, "%s %d sha256 %x\n", magic, format, sha256.Sum256(text)), text...)
 }
 
-// parseMemory reads one. Earlier programs wrote none of that line.
+// unseal returns the rest if it is that. Earlier programs wrote none of that
+// line.
+func unseal(magic string, newest int, text []byte) ([]byte, error) {
+	if bytes.HasPrefix(text, []byte("{")) {
+		return text, nil
+	}
+	line, body, _ := bytes.Cut(text, []byte("\n"))
+	var format int
+	var sum string
+	if _, err := fmt.Sscanf(string(line), magic+" %d sha256 %s", &format, &sum); err != nil {
+		return nil, fmt.Errorf("its first line is not that of a %s", magic)
+	}
+	if format > newest {
+		return nil, fmt.Errorf("it was written by a newer version of this program (format %d, this one knows up to %d)", format, newest)
+	}
+	if fmt.Sprintf("%x", sha256.Sum256(body)) != sum {
+		return nil, errors.New("its checksum does not fit")
+	}
+	return body, nil
+}
+
+// parseMemory reads one.
 func parseMemory(text []byte) (m judge.Memory, err error) {
-	if !bytes.HasPrefix(text, []byte("{")) {
-		line, body, _ := bytes.Cut(text, []byte("\n"))
-		var format int
-		var sum string
-		if _, err := fmt.Sscanf(string(line), memoryMagic+" %d sha256 %s", &format, &sum); err != nil {
-			return m, errors.New("its first line is not that of a memory")
-		}
-		if format > memoryFormat {
-			return m, fmt.Errorf("it was written by a newer version of this program (format %d, this one knows up to %d)", format, memoryFormat)
-		}
-		if fmt.Sprintf("%x", sha256.Sum256(body)) != sum {
-			return m, errors.New("its checksum does not fit")
-		}
-		text = body
+	if text, err = unseal(memoryMagic, memoryFormat, text); err != nil {
+		return m, err
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		return judge.Memory{}, err

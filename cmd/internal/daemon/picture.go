@@ -162,6 +162,9 @@ func (n *Node) alarms(v api.View, now time.Time) []regions.Alarm {
 	} else if b := n.setBack.Load(); b != nil {
 		raise("set-back", regions.Critical, "store", "restore the newest backup of the store; if the store is right, stop this node, move decided and memory.json out of its data directory, and start it again", b.at, "%s", b.text)
 	}
+	if p := n.recovering.trouble(); p != nil {
+		raise("recovery-order", regions.Critical, "store", "make a new order on this node, which knows its store by now: fairlead recovery propose, sign, apply; then restart it", p.at, "nothing is decided here, as the recovery order cannot be carried out: %s", p.text)
+	}
 	if p := n.archive.restore.Load(); p != nil {
 		raise("restore", regions.Critical, "store", "fairlead restore-backup with another file; or remove it, and start this node again to use the store as it is", p.at, "%s", p.text)
 	}

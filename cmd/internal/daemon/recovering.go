@@ -21,10 +21,20 @@ type recovering struct {
 	order  *recovery.Order
 	people []string
 	done   atomic.Bool
+	stuck  atomic.Pointer[setBack] // why it will not be by itself
 }
 
 // pending reports whether it is still to be written into the store.
 func (r *recovering) pending() bool { return r != nil && !r.done.Load() }
+
+// trouble is why the order cannot be carried out, or nil. Nothing is decided
+// until it is, or another one is.
+func (r *recovering) trouble() *setBack {
+	if r == nil {
+		return nil
+	}
+	return r.stuck.Load()
+}
 
 // recoverFrom looks whether an order waits. One that may not be carried out
 // changes nothing: the node starts as if there were none, and says why.
@@ -86,6 +96,9 @@ func (n *Node) carryOut(ctx context.Context) {
 		if err == nil {
 			break
 		}
+		if fault.Is(err, fault.Conflict) && r.stuck.Load() == nil {
+			r.stuck.Store(&setBack{at: time.Now(), text: err.Error()})
+		}
 		if problem := err.Error(); problem != told && ctx.Err() == nil {
 			n.log.Warn("the new incarnation has not begun yet", "problem", problem)
 			told = problem
@@ -99,6 +112,7 @@ func (n *Node) carryOut(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
+	r.stuck.Store(nil)
 	r.done.Store(true)
 	n.log.Warn("incarnation begun", "incarnation", o.Next, "signed_by", strings.Join(r.people, ", "))
 	if err := recovery.Settle(n.settings.DataDir, "carried-out"); err != nil {

@@ -2,7 +2,7 @@
 // node is whole, and names those that are not.
 //
 // What a node writes itself, its identity, copies of the decided state,
-// history and memory, carries checksums or signatures. Of the embedded etcd's
+// history, memory and break-glass state, carries checksums or signatures. Of the embedded etcd's
 // files the log and the snapshots do; its database does not. There the
 // structure is checked, and then what can be checked of the content: the keys
 // are read as etcd reads them, the audit trail in them is walked, the journals

@@ -22,9 +22,9 @@ type Finding struct {
 	Remedy  string
 }
 
-// Look inspects a data directory. The memory is judged by a function, because
-// its content belongs to the daemon.
-func Look(ctx context.Context, dir string, memory func(text []byte) error) ([]Finding, error) {
+// Look inspects a data directory. Memory and break-glass state are judged by
+// functions, because their content belongs to the daemon.
+func Look(ctx context.Context, dir string, memory, glass func(text []byte) error) ([]Finding, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, fault.NotFoundf("data directory "+dir, "it is not there, or no directory").Because(err).Do("give the data_dir of a node")
 	}
@@ -49,6 +49,13 @@ func Look(ctx context.Context, dir string, memory func(text []byte) error) ([]Fi
 			err = memory(text)
 		}
 		add(path, "move it away; the node begins with what it measures", err)
+	}
+	if path := filepath.Join(dir, "break-glass.json"); exists(path) {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			err = glass(text)
+		}
+		add(path, "nothing: the node puts it aside, and says so until a new bundle is handed in", err)
 	}
 	if c, err := backup.Pending(dir); c != nil || err != nil {
 		add(filepath.Join(dir, "restore", "pending.backup"), "fairlead restore-backup with another file", err)

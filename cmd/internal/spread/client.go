@@ -45,6 +45,7 @@ type Client struct {
 	base    state         // what differences are made to
 	seen    map[regions.NodeID]Seen
 	refused refusal
+	yields  map[regions.NodeID]time.Time // until when others are asked first
 }
 
 // Seen is what a control node last said.
@@ -156,6 +157,10 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
+// unanswered is how long a control node that lives may leave what was asked
+// for unsent: until then nobody else is asked.
+const unanswered = 2 * silence
+
 const (
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 5 * time.Second
@@ -173,7 +178,7 @@ func (c *Client) follow(ctx context.Context, p Peer) {
 			return
 		}
 		c.note(p.Node, func(s *Seen) { s.Connected, s.Problem = false, err.Error() })
-		if heard {
+		if yields, _ := c.yielding(p.Node, time.Now()); heard && !yields {
 			pause, told = firstRetry, ""
 		}
 		if text := err.Error(); text != told {
@@ -238,6 +243,8 @@ type talk struct {
 	peer     Peer
 	conn     net.Conn
 	fetching bool // holds the turn
+	asked    time.Time
+	took     bool // what was asked for has come
 	last     time.Time
 	told     Report
 }
@@ -251,10 +258,34 @@ func (t *talk) may() map[kind]int {
 }
 
 func (t *talk) done() {
-	if t.fetching {
-		t.fetching = false
-		t.client.turn.Unlock()
+	if !t.fetching {
+		return
 	}
+	t.client.yield(t.peer.Node, t.took)
+	t.fetching, t.took = false, false
+	t.client.turn.Unlock()
+}
+
+// yield lets the others go first where a control node did not send what it was
+// asked for: it would be heard again before their next beat.
+func (c *Client) yield(node regions.NodeID, sent bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.yields == nil {
+		c.yields = map[regions.NodeID]time.Time{}
+	}
+	if delete(c.yields, node); !sent {
+		c.yields[node] = time.Now().Add(2 * beat)
+	}
+}
+
+// yielding reports whether others go first, and whether the last that was asked
+// for of that node did not come.
+func (c *Client) yielding(node regions.NodeID, now time.Time) (yields, failed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	until, failed := c.yields[node]
+	return now.Before(until), failed
 }
 
 // newest hears what the control node has, and asks for it if this node lacks
@@ -267,6 +298,7 @@ func (t *talk) newest(payload []byte) error {
 	}
 	have, theirs := versionOf(c.Have()), n.Has.Version()
 	now := time.Now()
+	yields, failed := c.yielding(t.peer.Node, now)
 	c.note(t.peer.Node, func(s *Seen) {
 		if older := theirs.Compare(have) < 0; !older {
 			s.Older = time.Time{}
@@ -274,17 +306,20 @@ func (t *talk) newest(payload []byte) error {
 			s.Older = now
 		}
 		s.Connected, s.Has, s.Standing, s.At = true, n.Has, n.Standing, now
-		if t.last.IsZero() {
+		if t.last.IsZero() && (!failed || theirs.Compare(have) <= 0) {
 			s.Problem = ""
 		}
 	})
 	if err := t.report(now); err != nil {
 		return err
 	}
-	if theirs.Compare(have) <= 0 || t.fetching || c.wasRefused(n.Has, now) || !c.turn.TryLock() {
+	if t.fetching && now.Sub(t.asked) > unanswered {
+		return fault.Unavailablef("control node "+string(t.peer.Node), "goes on to say what it has and did not send it within %v", unanswered).Do("another one is asked meanwhile; look at its log")
+	}
+	if theirs.Compare(have) <= 0 || t.fetching || c.wasRefused(n.Has, now) || yields || !c.turn.TryLock() {
 		return nil
 	}
-	t.fetching = true
+	t.fetching, t.asked = true, now
 	base, err := c.baseNow()
 	if err != nil {
 		return err
@@ -332,12 +367,14 @@ func (t *talk) changes(payload []byte) error {
 		err = c.take(next, d)
 	}
 	if err == nil {
+		t.took = true
 		c.Log.Debug("decided state received", "from", string(t.peer.Node), "bytes", len(payload), "generation", d.Generation)
 		return nil
 	}
 	err = fmt.Errorf("what control node %s sent: %w", t.peer.Node, err)
 	c.note(t.peer.Node, func(s *Seen) { s.Problem = err.Error() })
 	if why, whole := errors.AsType[*refusedState](err); whole {
+		t.took = true
 		c.Log.Error("a decided state was refused; the one before stays", "from", string(t.peer.Node), "problem", why.Error())
 		return nil // the same from everybody: no reason to leave this one
 	}

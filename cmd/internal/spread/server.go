@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fairlead/regions"
@@ -249,10 +250,11 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) error {
 		return err
 	}
 	wanted := make(chan Mark, 1)
+	var receives atomic.Int64 // until when, in Unix nanoseconds, the node may be busy with a state and say nothing
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer cancel(nil)
-	reading.Go(func() { cancel(s.listen(ctx, conn, node, wanted)) })
+	reading.Go(func() { cancel(s.listen(ctx, conn, node, wanted, &receives)) })
 	defer s.left(node)
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
@@ -269,6 +271,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) error {
 		case from := <-wanted:
 			payload, err := s.answer(from)
 			if err == nil {
+				receives.Store(time.Now().Add(longest).UnixNano())
 				err = write(conn, changes, idle, payload)
 			}
 			if err != nil {
@@ -287,9 +290,12 @@ func first(cause, err error) error {
 }
 
 // listen reads what a node says.
-func (s *Server) listen(ctx context.Context, conn net.Conn, node regions.NodeID, wanted chan<- Mark) error {
+func (s *Server) listen(ctx context.Context, conn net.Conn, node regions.NodeID, wanted chan<- Mark, receives *atomic.Int64) error {
 	for {
 		k, payload, err := read(conn, silence, idle, idle, map[kind]int{hello: maxNote, fetch: maxNote, refused: maxNote})
+		if n, ok := err.(net.Error); ok && n.Timeout() && time.Now().UnixNano() < receives.Load() {
+			continue // between two messages: on a slow way a large state takes longer than that
+		}
 		if err != nil {
 			if fault.Is(err, fault.Invalid) {
 				_ = write(conn, refused, beat, []byte(err.Error())) // it may be gone

@@ -35,6 +35,8 @@ const restoration = "restore"
 //     node's copy of the decided state and the epochs it heard of hold, in an
 //     epoch after it;
 //   - of fleet, overrides and freeze, the newer of backup and copy counts;
+//   - the cluster keeps its name, and no break-glass bundle that a person has
+//     ended rules again;
 //   - runs that were open are interrupted and paused until a person looks.
 //
 // The audit trail goes on after the backup's last entry with one that says all
@@ -228,6 +230,7 @@ func (r *restorer) finish(ctx context.Context, old *regions.Decided) error {
 		Pair{Key: formatKey, Value: encode(format{Format, r.set.Node})},
 		Pair{Key: originKey, Value: encode(r.backup.ID)},
 		Pair{Key: incarnationKey, Value: encode(m.Incarnation)},
+		Pair{Key: clusterKey, Value: encode(clusterOf(m))},
 		Pair{Key: headKey, Value: encode(h)},
 		Pair{Key: chainHeadKey, Value: encode(head)})
 }
@@ -237,7 +240,7 @@ func (r *restorer) finish(ctx context.Context, old *regions.Decided) error {
 // Generations of the store that is gone mean nothing in the next one, so what
 // was let back does not last.
 func merge(backup, remembered *regions.Decided, heard []regions.SignedEpoch) (m *regions.Decided, source string) {
-	m, source = &regions.Decided{Incarnation: backup.Incarnation, Overrides: backup.Overrides, Freeze: backup.Freeze, FleetHash: backup.FleetHash}, "the backup"
+	m, source = &regions.Decided{Incarnation: backup.Incarnation, Cluster: backup.Cluster, Overrides: backup.Overrides, Freeze: backup.Freeze, GlassEnd: backup.GlassEnd, FleetHash: backup.FleetHash}, "the backup"
 	if remembered != nil && remembered.Newer(backup) {
 		m.Overrides, m.Freeze, source = remembered.Overrides, remembered.Freeze, "this node's copy"
 		if remembered.Fleet != nil {
@@ -246,6 +249,10 @@ func merge(backup, remembered *regions.Decided, heard []regions.SignedEpoch) (m 
 	}
 	m.Writers = maps.Clone(backup.Writers)
 	newer := func(db regions.DatabaseID, e regions.SignedEpoch) {
+		if db == regions.ClusterItself { // it says which incarnation has begun, and is no writer of anything
+			m.Incarnation = max(m.Incarnation, e.Epoch.Incarnation)
+			return
+		}
 		if known, ok := m.Writers[db]; !ok || e.Epoch.Compare(known.Epoch) > 0 {
 			m.Writers[db] = e
 		}
@@ -253,6 +260,10 @@ func merge(backup, remembered *regions.Decided, heard []regions.SignedEpoch) (m 
 	}
 	if remembered != nil {
 		m.Incarnation = max(m.Incarnation, remembered.Incarnation)
+		m.Cluster = cmp.Or(m.Cluster, remembered.Cluster)
+		if remembered.GlassEnd.After(m.GlassEnd) {
+			m.GlassEnd = remembered.GlassEnd
+		}
 		for db, e := range remembered.Writers {
 			newer(db, e)
 		}
@@ -292,6 +303,9 @@ func (r *restorer) steered(m *regions.Decided, source string) (puts []Pair, h he
 	}
 	if m.Freeze != nil {
 		puts = append(puts, Pair{Key: freezeKey, Value: encode(m.Freeze)})
+	}
+	if m.GlassEnd != nil {
+		puts = append(puts, Pair{Key: glassEndKey, Value: encode(m.GlassEnd)})
 	}
 	for _, db := range slices.Sorted(maps.Keys(m.Writers)) {
 		known := m.Writers[db].Epoch

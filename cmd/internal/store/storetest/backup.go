@@ -104,8 +104,18 @@ func snapshotOfOneMoment(t *testing.T, kv store.KV) {
 func restoresNothingOld(t *testing.T, kv store.KV) {
 	s := begun(t, kv)
 	put(t, s, "o-old", "ap-south")
+	ended := func(sequence uint64) {
+		t.Helper()
+		b := &regions.BreakGlass{ID: fmt.Sprint("b-", sequence), Incarnation: 1, Sequence: sequence, Orders: []regions.GlassOrder{{Act: regions.GlassDrain, Region: "us-east"}}}
+		if _, err := s.EndGlass(t.Context(), b, "alice", "over"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended(3)
 	yesterday := snapshot(t, s)
-	// More is decided: the drain ends, another begins, the writer moves.
+	// More is decided: the drain ends, another begins, the writer moves, a
+	// later bundle is ended.
+	ended(4)
 	if _, err := s.EndOverride(t.Context(), store.Lease{}, "o-old", "alice", "over"); err != nil {
 		t.Fatal(err)
 	}
@@ -123,12 +133,13 @@ func restoresNothingOld(t *testing.T, kv store.KV) {
 		heard      []regions.SignedEpoch
 		override   string
 		writer     regions.ID
+		glass      uint64
 		words      []string
 	}{
-		{"by a node that remembers the newest", newest, nil, "o-new", "eu-central", []string{"overrides and the freeze are from this node's copy", "orders in eu-central", "revoked"}},
-		{"by a node that remembers nothing, and heard of the writer", nil, []regions.SignedEpoch{newest.Writers["orders"]}, "o-old", "eu-central",
+		{"by a node that remembers the newest", newest, nil, "o-new", "eu-central", 4, []string{"overrides and the freeze are from this node's copy", "orders in eu-central", "revoked"}},
+		{"by a node that remembers nothing, and heard of the writer", nil, []regions.SignedEpoch{newest.Writers["orders"], {Database: regions.ClusterItself, Epoch: regions.Epoch{Incarnation: 1, Writer: "us-east"}}}, "o-old", "eu-central", 3,
 			[]string{"remembers nothing", "from the backup", "orders in eu-central"}},
-		{"by a node that knows nothing more", nil, nil, "o-old", "us-east", []string{"no writer is newer"}},
+		{"by a node that knows nothing more", nil, nil, "o-old", "us-east", 3, []string{"no writer is newer"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,6 +158,15 @@ func restoresNothingOld(t *testing.T, kv store.KV) {
 			e := d.Writers["orders"].Epoch
 			if e.Writer != tt.writer || e.Compare(moved) <= 0 {
 				t.Errorf("epoch %s, want one after %s with the writer %s", e, moved, tt.writer)
+			}
+			if len(d.Writers) != len(newest.Writers) {
+				t.Errorf("writers of %v, want those of the databases alone", d.Writers)
+			}
+			if d.Cluster == "" || d.Cluster != newest.Cluster {
+				t.Errorf("cluster %q, want %q still: what people have signed is for that one", d.Cluster, newest.Cluster)
+			}
+			if d.GlassEnd == nil || d.GlassEnd.Sequence != tt.glass {
+				t.Errorf("bundles are ended up to %+v, want sequence %d: one that a person has ended would rule again", d.GlassEnd, tt.glass)
 			}
 			if d.Fleet == nil || d.FleetHash != newest.FleetHash {
 				t.Errorf("fleet %s, want %s", d.FleetHash, newest.FleetHash)

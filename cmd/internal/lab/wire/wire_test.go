@@ -141,7 +141,7 @@ func TestAProcessInAPlaceSeesThatPlaceAlone(t *testing.T) {
 // TestNothingStays: not after Close, and of a run that was killed not after the
 // next one began.
 func TestNothingStays(t *testing.T) {
-	n := network(t, "a")
+	network(t, "a")
 	dead := exec.Command("true")
 	if err := dead.Run(); err != nil {
 		t.Fatal(err)
@@ -160,5 +160,4 @@ func TestNothingStays(t *testing.T) {
 	if !strings.Contains(string(list), fmt.Sprint("fairlead-lab-", os.Getpid())) {
 		t.Errorf("the namespaces of this run are gone:\n%s", list)
 	}
-	_ = n
 }
